@@ -1,0 +1,68 @@
+"""What the projector sees and what it holds, as plain values.
+
+Pure: no I/O, and no repr that could show a token.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from imagint_serving.config import TENANT_PATTERN
+
+
+@dataclass(frozen=True, slots=True)
+class KeyReference:
+    """Where one API key of a tenant is kept: a key of a Secret in the tenant's namespace."""
+
+    name: str
+    secret: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class TenantView:
+    """A Tenant as far as the projector cares."""
+
+    name: str
+    api_keys: tuple[KeyReference, ...]
+
+    @property
+    def namespace(self) -> str:
+        """The namespace that belongs to the tenant."""
+        return f"tenant-{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceView:
+    """A tenant namespace, and the uid of the data plane's ServiceAccount once it exists."""
+
+    name: str
+    account_uid: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MintedToken:
+    """A token for one tenant's data plane."""
+
+    token: str = field(repr=False)
+    account_uid: str
+    minted_at: float
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What has been handed over to one tenant's Gateway, and when it is next worth trying."""
+
+    account_uid: str | None = None
+    renew_at: float = 0.0
+    keys: tuple[KeyReference, ...] | None = None
+    keys_read_at: float = 0.0
+    failures: int = 0
+    retry_at: float = 0.0
+
+
+def bounded_name(name: str) -> str | None:
+    """Return the tenant's name if it may become the name of a folder."""
+    return name if re.fullmatch(TENANT_PATTERN, name) else None

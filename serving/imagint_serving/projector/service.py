@@ -1,0 +1,159 @@
+"""The projector's loop: observe, plan, act; one bad tenant never holds up the others.
+
+It must not log a token, a key or a body: actions and errors appear by tenant name and status only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Protocol
+
+import httpx
+import jwt
+
+from imagint_serving.projector.errors import ProjectorError
+from imagint_serving.projector.handovers import Handover
+from imagint_serving.projector.observations import (
+    Holding,
+    KeyReference,
+    MintedToken,
+    NamespaceView,
+    TenantView,
+)
+from imagint_serving.projector.plans import Action, Mint, ReadKeys, Remove, backoff, plan, renew_at
+from imagint_serving.projector.settings import ProjectorSettings
+
+MIN_KEY_CHARACTERS = 16
+"""Shorter keys are not handed over: a digest of something guessable is no protection."""
+
+_log = logging.getLogger("imagint.projector")
+
+
+class Source(Protocol):
+    """What the projector asks of the apiserver."""
+
+    def tenants(self) -> list[TenantView]:
+        """List every Tenant."""
+
+    def namespaces(self) -> dict[str, NamespaceView]:
+        """Return the tenant namespaces that exist."""
+
+    def mint_token(self, namespace: str, seconds: int, now: float) -> MintedToken:
+        """Mint a token for the data plane of one tenant."""
+
+    def secret_value(self, namespace: str, reference: KeyReference) -> bytes | None:
+        """Return one value of one Secret."""
+
+    def platform(self) -> bytes:
+        """Return the issuer and its public keys."""
+
+
+class Projector:
+    """Keeps the handover folder equal to what the cluster says."""
+
+    def __init__(self, source: Source, handover: Handover, settings: ProjectorSettings) -> None:
+        self._source = source
+        self._handover = handover
+        self._settings = settings
+        self._holdings = dict.fromkeys(handover.folders(), Holding())
+        self._platform_due = 0.0
+        self._failures = 0
+        self._workers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="projector")
+
+    def run(self, clock: Callable[[], float], wait: Callable[[float], bool]) -> None:
+        """Step until `wait` says that it is time to stop."""
+        pause = 0.0
+        while not wait(pause):
+            pause = self.step(clock())
+        self._workers.shutdown(wait=True)
+
+    def step(self, now: float) -> float:
+        """Do everything that is due and return how long to wait before the next step."""
+        try:
+            self._refresh_platform(now)
+            actions = plan(
+                self._source.tenants(),
+                self._source.namespaces(),
+                self._holdings,
+                now,
+                self._settings.requests_per_poll,
+            )
+        except (ProjectorError, OSError, KeyError, ValueError) as error:
+            self._failures += 1
+            _log.warning("cannot observe (attempt %d): %s", self._failures, describe(error))
+            return max(self._settings.poll_seconds, backoff(self._failures))
+        self._failures = 0
+        list(self._workers.map(lambda group: self._act_all(group, now), _by_tenant(actions)))
+        return self._settings.poll_seconds
+
+    def _refresh_platform(self, now: float) -> None:
+        if now >= self._platform_due:
+            self._handover.write_platform(self._source.platform())
+            self._platform_due = now + self._settings.platform_seconds
+
+    def _act_all(self, actions: list[Action], now: float) -> None:
+        """Act for one tenant; a failure delays that tenant only."""
+        for action in actions:
+            name = action.tenant if isinstance(action, Remove) else action.tenant.name
+            try:
+                self._act(action, now)
+            except (ProjectorError, OSError, KeyError, ValueError, jwt.PyJWTError) as error:
+                held = self._holdings.get(name, Holding())
+                failures = held.failures + 1
+                _log.warning("%s for %s: %s", type(action).__name__, name, describe(error))
+                self._holdings[name] = replace(held, failures=failures, retry_at=now + backoff(failures))
+                return
+
+    def _act(self, action: Action, now: float) -> None:
+        match action:
+            case Remove(tenant=name):
+                self._handover.remove(name)
+                self._holdings.pop(name, None)
+                _log.info("removed what %s held", name)
+            case Mint(tenant=tenant):
+                self._mint(tenant, now)
+            case ReadKeys(tenant=tenant):
+                self._read_keys(tenant, now)
+
+    def _mint(self, tenant: TenantView, now: float) -> None:
+        minted = self._source.mint_token(tenant.namespace, self._settings.token_seconds, now)
+        self._handover.write_token(tenant.name, minted.token)
+        self._succeeded(
+            tenant.name,
+            account_uid=minted.account_uid,
+            renew_at=renew_at(minted.minted_at, minted.expires_at),
+        )
+        _log.info("minted a token for %s", tenant.name)
+
+    def _read_keys(self, tenant: TenantView, now: float) -> None:
+        digests = {}
+        for reference in tenant.api_keys:
+            value = (self._source.secret_value(tenant.namespace, reference) or b"").strip()
+            if len(value) >= MIN_KEY_CHARACTERS:
+                digests[reference.name] = hashlib.sha256(value).hexdigest()
+        self._handover.write_keys(tenant.name, digests)
+        held = self._holdings.get(tenant.name, Holding())
+        if held.keys != tenant.api_keys:
+            _log.info("%s: %d of %d API keys usable", tenant.name, len(digests), len(tenant.api_keys))
+        self._succeeded(tenant.name, keys=tenant.api_keys, keys_read_at=now)
+
+    def _succeeded(self, name: str, **changes: object) -> None:
+        held = self._holdings.get(name, Holding())
+        self._holdings[name] = replace(held, failures=0, retry_at=0.0, **changes)  # type: ignore[arg-type]
+
+
+def describe(error: Exception) -> str:
+    """Say what failed without repeating anything that an answer or a file held."""
+    return str(error) if isinstance(error, ProjectorError | httpx.HTTPError) else type(error).__name__
+
+
+def _by_tenant(actions: list[Action]) -> list[list[Action]]:
+    groups: dict[str, list[Action]] = {}
+    for action in actions:
+        name = action.tenant if isinstance(action, Remove) else action.tenant.name
+        groups.setdefault(name, []).append(action)
+    return list(groups.values())
