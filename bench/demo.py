@@ -30,7 +30,7 @@ def fresh_environment(folder: Path) -> dict[str, str]:
     venv_bin = str(ROOT / ".venv" / "bin")
     env["PATH"] = os.pathsep.join(p for p in env["PATH"].split(os.pathsep) if p != venv_bin)
     env |= {name: str(folder / "caches" / name.lower()) for name in CACHES}
-    return env | {"IMAGINT_BENCH": folder.name}
+    return env | {"BENCH_RUN": folder.name}
 
 
 def timed_demo(clone: Path, env: dict[str, str]) -> tuple[float, dict[str, Any]]:
@@ -47,7 +47,7 @@ def main() -> int:
     clone, env = folder / "imagint", fresh_environment(folder)
     try:
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True, timeout=120)
-        with PeakMemory(f"IMAGINT_BENCH={folder.name}") as memory:
+        with PeakMemory(f"BENCH_RUN={folder.name}") as memory:
             first_s, first = timed_demo(clone, env)
             again_s, again = timed_demo(clone, env)
     finally:

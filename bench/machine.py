@@ -20,7 +20,8 @@ def machine() -> str:
             break
     pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     gib = pages * size / 2**30
-    return f"{model}, {os.cpu_count()} cores, {gib:.0f} GiB, Linux {platform.release()}, Python {platform.python_version()}"
+    system = f"Linux {platform.release()}, Python {platform.python_version()}"
+    return f"{model}, {os.cpu_count()} cores, {gib:.0f} GiB, {system}"
 
 
 def write_figures(name: str, figures: Mapping[str, float], raw: object = None) -> Path:

@@ -1,0 +1,87 @@
+"""`imagint demo`: starts a stack of its own, tells the story, writes what it measured, stops the stack."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from imagint_dev.demo.cluster import Cluster
+from imagint_dev.demo.narrator import DemoFailedError, Narrator
+
+INTRODUCTION = """\
+[bold]Imagint[/bold]: an image service that can forget, and prove it.
+
+Everything below is real: an apiserver with etcd, a Vault core, a Ray cluster, the official openai client, kubectl.
+It runs in one folder, on loopback, and is gone afterwards."""
+
+
+@click.command()
+@click.option(
+    "--state", type=click.Path(path_type=Path), default=Path(".imagint/demo"), help="Folder of the demo's stack."
+)
+@click.option(
+    "--output", type=click.Path(path_type=Path), default=Path("demo-output"), help="Where pictures and files go."
+)
+@click.option("--keep", is_flag=True, help="Leave the stack running afterwards, to look around.")
+def demo(state: Path, output: Path, keep: bool) -> None:
+    """The whole promise on real parts, told as a story (about a minute once built)."""
+    from imagint_dev.stack import Stack
+
+    state, output = state.resolve(), output.resolve()
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    narrator = Narrator(console)
+    console.print(INTRODUCTION)
+    shutil.rmtree(output, ignore_errors=True)
+    output.mkdir(parents=True)
+    stack = Stack(state)
+    stack.down(purge=True)
+    try:
+        _tell(stack, narrator, output)
+    except DemoFailedError as failed:
+        console.print(
+            f"\n[red]The demo stopped:[/red] {failed}\nLogs: {state / 'log'} (kept). Start over with: make demo"
+        )
+        stack.down()
+        sys.exit(1)
+    except BaseException:
+        stack.down()
+        raise
+    _end(stack, narrator, output, keep=keep)
+
+
+def _tell(stack: Stack, narrator: Narrator, output: Path) -> None:  # type: ignore[name-defined]  # noqa: F821
+    from imagint_dev.demo import story
+
+    narrator.chapter(
+        "A real control plane, Vault and Ray start", "In one folder, on free ports of 127.0.0.1, rootless."
+    )
+    with narrator.step("imagint up", figure="up_s"):
+        stack.up()
+    cluster = Cluster(stack.kubectl_path, stack.kubeconfig)
+    scene = story.Scene(narrator, cluster, stack.state, output, stack.url("serve"), stack.url("vault"))
+    for chapter in story.CHAPTERS:
+        chapter(scene)
+
+
+def _end(stack: Stack, narrator: Narrator, output: Path, *, keep: bool) -> None:  # type: ignore[name-defined]  # noqa: F821
+    if keep:
+        narrator.say(f"The stack runs on: imagint status --state {stack.state}")
+    else:
+        narrator.console.print()
+        with narrator.step("imagint down: nothing is left running", figure="down_s"):
+            stack.down(purge=True)
+    narrator.write_figures(output / "figures.json")
+    figures = narrator.figures
+    narrator.panel(
+        f"tenant Ready after      {figures['tenant_ready_s']:6.1f} s\n"
+        f"erasure Complete after  {figures['erase_complete_s']:6.1f} s\n"
+        f"the whole story         {figures['demo_s']:6.1f} s\n\n"
+        f"Look at  {output}/images.png  and  {output}/restored.png\n"
+        f"Check    imagint verify {output}/certificate.json --key {output}/evidence.pub\n"
+        "Explore  make up, then: .venv/bin/imagint status",
+        "It held",
+    )

@@ -1,0 +1,101 @@
+"""Kill -9 of a part at every step of an erasure: it completes, exactly once, and no survivor is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imagint_dev.demo import proofs
+from imagint_dev.demo.cluster import wait_until
+from imagint_dev.demo.narrator import DemoFailedError
+
+pytestmark = [pytest.mark.e2e, pytest.mark.stack, pytest.mark.timeout(900)]
+
+STEPS = (
+    "HoldCheck", "Fence", "ProbeBefore", "Rotate", "Commit", "Copy",
+    "DropCaches", "Trim", "Purge", "ProbeAfter", "Processors", "Certificate",
+)  # fmt: skip
+
+
+def gateway_workers(stack_id: str) -> list[int]:
+    """The Ray worker processes that hold a Gateway of this stack (Ray names a process after its actor)."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            title, environment = (folder / "cmdline").read_bytes(), (folder / "environ").read_bytes()
+        except OSError:
+            continue
+        if b"Gateway" in title and f"IMAGINT_STACK={stack_id}".encode() in environment:
+            found.append(int(folder.name))
+    return found
+
+
+def kill(world: Any, part: str) -> None:
+    if part != "ray-worker":
+        world.stack.kill(part)
+        return
+    for pid in gateway_workers(world.stack.id):
+        os.kill(pid, signal.SIGKILL)
+
+
+def reached(world: Any, request: str) -> set[str]:
+    """The steps that have begun, or nothing while the apiserver is away."""
+    try:
+        steps = world.status(request).get("steps", [])
+    except DemoFailedError:
+        return set()
+    return {step["name"] for step in steps if step["state"] != "Pending"}
+
+
+def complete(world: Any, request: str) -> bool:
+    try:
+        conditions = world.status(request).get("conditions", [])
+    except DemoFailedError:
+        return False
+    return any(c["type"] == "Complete" and c["status"] == "True" for c in conditions)
+
+
+def erase_with_kills(world: Any, request: str, part: str, first: int) -> int:
+    """Kills the part at every third step from `first` on, as soon as the step is seen; how many kills it took."""
+    targets = list(STEPS[first::3])
+    deadline = time.monotonic() + 120
+    kills = 0
+    while not complete(world, request):
+        assert time.monotonic() < deadline, f"{request} did not complete: {world.status(request).get('conditions')}"
+        seen = reached(world, request)
+        due = [name for name in targets if name in seen]
+        if due:
+            kill(world, part)
+            kills += 1
+            targets = [name for name in targets if name not in due]
+    return kills
+
+
+@pytest.mark.parametrize("first", [pytest.param(n, id=f"from step {STEPS[n]}") for n in range(3)])
+@pytest.mark.parametrize("part", ["operator", "ray-worker", "vault", "apiserver"])
+def test_an_erasure_survives_kill_9_and_no_survivor_is_lost(world: Any, tmp_path: Path, part: str, first: int) -> None:
+    world.stack.wait_ready()
+    wait_until("the Gateway", lambda: world.get("acme", "/v1/models").status_code == 200, limit_s=90)
+    erased, survivor = world.someone("acme", 2), world.someone("acme", 2)
+    request = world.ask_erasure(erased[0].subject)
+    erase_with_kills(world, request, part, first)
+
+    world.stack.wait_ready()
+    wait_until("the Gateway", lambda: world.get("acme", "/v1/models").status_code == 200, limit_s=90)
+    assert all(world.opens(made) for made in survivor)
+    assert not any(world.opens(made) for made in erased)
+    status = world.status(request)
+    assert [step["state"] for step in status["steps"]] == ["Done"] * len(STEPS)
+    assert status["keyVersions"]["to"] == status["keyVersions"]["from"] + 1, "one rotation, whatever was killed"
+    name = status["evidence"]["configMap"]
+    certificate, key = tmp_path / "certificate.json", tmp_path / "evidence.pub"
+    certificate.write_text(world.cluster.get("configmap", name, "tenant-acme")["data"]["certificate.json"])
+    key.write_text(world.cluster.get("configmap", "imagint-evidence-key", "imagint-system")["data"]["evidence.pub"])
+    assert proofs.imagint_verify(certificate, key)[0] == 0
