@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 
 TENANT_PATTERN = r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$"
 MODEL_PATTERN = r"^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$"
-_SIZE = re.compile(r"^([1-9][0-9]{0,4})x([1-9][0-9]{0,4})$")
+_SIZE = re.compile(r"^([1-9][0-9]{0,4})x([1-9][0-9]{0,4})$", re.ASCII)
 
 TenantName = Annotated[str, StringConstraints(pattern=TENANT_PATTERN)]
 ModelName = Annotated[str, StringConstraints(pattern=MODEL_PATTERN)]
@@ -142,7 +142,7 @@ def parse_size(size: str) -> tuple[int, int]:
     Raises:
         ValueError: it is no such text.
     """
-    match = _SIZE.match(size)
+    match = _SIZE.fullmatch(size)
     if match is None:
         raise ValueError("a size is written WIDTHxHEIGHT")
     return int(match[1]), int(match[2])

@@ -1,7 +1,7 @@
 """The projector's few calls to the apiserver, over HTTP.
 
-It must ask for nothing beyond: list Tenants, list the metadata of tenant namespaces and of data plane
-ServiceAccounts, read the Secrets that a Tenant names, mint tokens for the data plane, read the issuer's public keys.
+It must ask for nothing beyond: list Tenants, list the names of tenant namespaces, look at the data plane's
+account in each, read the Secrets that a Tenant names, mint tokens for that account, read the issuer's public keys.
 Every call has a timeout; proxies named by the environment are ignored; no body ever reaches an error or a log.
 """
 
@@ -22,7 +22,6 @@ from imagint_serving.projector.kubeconfigs import Endpoint, read_endpoint
 from imagint_serving.projector.observations import (
     KeyReference,
     MintedToken,
-    NamespaceView,
     TenantView,
     bounded_name,
 )
@@ -64,15 +63,20 @@ class ApiServer:
         listed = self._get("/apis/imagint.ai/v1alpha1/tenants")
         return [view for item in listed["items"] or () if (view := _tenant(item)) is not None]
 
-    def namespaces(self) -> dict[str, NamespaceView]:
-        """Return the tenant namespaces that exist, with the uid of the data plane's account in each."""
-        spaces = self._get("/api/v1/namespaces", accept=_METADATA_ONLY, labelSelector=TENANT_LABEL)
-        accounts = self._get(
-            "/api/v1/serviceaccounts", accept=_METADATA_ONLY, fieldSelector=f"metadata.name={DATAPLANE_ACCOUNT}"
-        )
-        uids = {item["metadata"]["namespace"]: item["metadata"]["uid"] for item in accounts["items"] or ()}
-        names = [item["metadata"]["name"] for item in spaces["items"] or ()]
-        return {name: NamespaceView(name, uids.get(name)) for name in names}
+    def namespaces(self) -> set[str]:
+        """Return the names of the tenant namespaces that exist."""
+        listed = self._get("/api/v1/namespaces", accept=_METADATA_ONLY, labelSelector=TENANT_LABEL)
+        return {item["metadata"]["name"] for item in listed["items"] or ()}
+
+    def account_uid(self, namespace: str) -> str | None:
+        """Return the uid of the data plane's account there, or None when that cannot be told."""
+        try:
+            account = self._get(f"/api/v1/namespaces/{namespace}/serviceaccounts/{DATAPLANE_ACCOUNT}")
+        except ApiServerError as error:
+            if error.status in (httpx.codes.NOT_FOUND, httpx.codes.FORBIDDEN):
+                return None
+            raise
+        return str(account["metadata"]["uid"])
 
     def mint_token(self, namespace: str, seconds: int, now: float) -> MintedToken:
         """Mint a token for the data plane of one tenant, valid for Vault only."""

@@ -37,8 +37,8 @@ class Handover:
         self._write(self._folder(tenant) / KEYS_FILE, json.dumps(dict(digests), sort_keys=True).encode())
 
     def write_platform(self, document: bytes) -> None:
-        """Hand the issuer and its public keys over to every Gateway."""
-        self._write(self._root / PLATFORM_FILE, document)
+        """Hand the issuer and its public keys over; the new time of the file says that they are fresh."""
+        _replace(self._root / PLATFORM_FILE, document)
 
     def remove(self, tenant: str) -> None:
         """Remove everything handed over to one tenant; nothing there is nothing to do."""
@@ -54,14 +54,18 @@ class Handover:
         with contextlib.suppress(FileNotFoundError):
             if path.read_bytes() == content:
                 return
-        # mkstemp creates the file 0600; the rename makes it appear complete.
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        _replace(path, content)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    # mkstemp creates the file 0600; the rename makes it appear complete.
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -34,14 +34,6 @@ class TenantView:
 
 
 @dataclass(frozen=True, slots=True)
-class NamespaceView:
-    """A tenant namespace, and the uid of the data plane's ServiceAccount once it exists."""
-
-    name: str
-    account_uid: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class MintedToken:
     """A token for one tenant's data plane."""
 
@@ -58,7 +50,7 @@ class Holding:
     account_uid: str | None = None
     renew_at: float = 0.0
     keys: tuple[KeyReference, ...] | None = None
-    keys_read_at: float = 0.0
+    checked_at: float = 0.0
     failures: int = 0
     retry_at: float = 0.0
 

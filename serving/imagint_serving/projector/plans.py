@@ -5,10 +5,10 @@ Pure: no I/O and no clock of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from imagint_serving.projector.observations import Holding, NamespaceView, TenantView
+from imagint_serving.projector.observations import Holding, TenantView
 
 MAX_BACKOFF_SECONDS = 8.0
 FIRST_BACKOFF_SECONDS = 0.25
@@ -22,8 +22,8 @@ class Mint:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadKeys:
-    """Read this tenant's API keys and hand their digests over."""
+class Check:
+    """Read this tenant's API keys, hand their digests over, and see whether its account is still the same."""
 
     tenant: TenantView
 
@@ -35,17 +35,17 @@ class Remove:
     tenant: str
 
 
-Action = Mint | ReadKeys | Remove
+Action = Mint | Check | Remove
 
 
 def plan(
     tenants: Iterable[TenantView],
-    namespaces: Mapping[str, NamespaceView],
+    namespaces: Collection[str],
     folders: Mapping[str, Holding],
     now: float,
     budget: int,
 ) -> list[Action]:
-    """Return at most `budget` actions: what changed first, then the oldest routine reading of keys."""
+    """Return at most `budget` actions: what changed first, then routine checks, the oldest first."""
     present = {t.name: t for t in tenants if t.namespace in namespaces}
     actions: list[Action] = [Remove(name) for name in sorted(folders.keys() - present.keys())]
     routine: list[tuple[float, str]] = []
@@ -53,14 +53,13 @@ def plan(
         holding = folders.get(name, Holding())
         if now < holding.retry_at:
             continue
-        account = namespaces[tenant.namespace].account_uid
-        if account is not None and (account != holding.account_uid or now >= holding.renew_at):
+        if now >= holding.renew_at:
             actions.append(Mint(tenant))
         if holding.keys != tenant.api_keys:
-            actions.append(ReadKeys(tenant))
-        elif tenant.api_keys:
-            routine.append((holding.keys_read_at, name))
-    actions += [ReadKeys(present[name]) for _, name in sorted(routine)]
+            actions.append(Check(tenant))
+        else:
+            routine.append((holding.checked_at, name))
+    actions += [Check(present[name]) for _, name in sorted(routine)]
     return actions[:budget]
 
 

@@ -21,10 +21,9 @@ from imagint_serving.projector.observations import (
     Holding,
     KeyReference,
     MintedToken,
-    NamespaceView,
     TenantView,
 )
-from imagint_serving.projector.plans import Action, Mint, ReadKeys, Remove, backoff, plan, renew_at
+from imagint_serving.projector.plans import Action, Mint, Check, Remove, backoff, plan, renew_at
 from imagint_serving.projector.settings import ProjectorSettings
 
 MIN_KEY_CHARACTERS = 16
@@ -39,8 +38,11 @@ class Source(Protocol):
     def tenants(self) -> list[TenantView]:
         """List every Tenant."""
 
-    def namespaces(self) -> dict[str, NamespaceView]:
-        """Return the tenant namespaces that exist."""
+    def namespaces(self) -> set[str]:
+        """Return the names of the tenant namespaces that exist."""
+
+    def account_uid(self, namespace: str) -> str | None:
+        """Return the uid of the data plane's account, or None when that cannot be told."""
 
     def mint_token(self, namespace: str, seconds: int, now: float) -> MintedToken:
         """Mint a token for the data plane of one tenant."""
@@ -80,7 +82,7 @@ class Projector:
                 self._source.namespaces(),
                 self._holdings,
                 now,
-                self._settings.requests_per_poll,
+                self._settings.actions_per_poll,
             )
         except (ProjectorError, OSError, KeyError, ValueError) as error:
             self._failures += 1
@@ -116,8 +118,8 @@ class Projector:
                 _log.info("removed what %s held", name)
             case Mint(tenant=tenant):
                 self._mint(tenant, now)
-            case ReadKeys(tenant=tenant):
-                self._read_keys(tenant, now)
+            case Check(tenant=tenant):
+                self._check(tenant, now)
 
     def _mint(self, tenant: TenantView, now: float) -> None:
         minted = self._source.mint_token(tenant.namespace, self._settings.token_seconds, now)
@@ -129,17 +131,25 @@ class Projector:
         )
         _log.info("minted a token for %s", tenant.name)
 
-    def _read_keys(self, tenant: TenantView, now: float) -> None:
-        digests = {}
-        for reference in tenant.api_keys:
-            value = (self._source.secret_value(tenant.namespace, reference) or b"").strip()
-            if len(value) >= MIN_KEY_CHARACTERS:
-                digests[reference.name] = hashlib.sha256(value).hexdigest()
+    def _check(self, tenant: TenantView, now: float) -> None:
+        digests = self._digests(tenant)
         self._handover.write_keys(tenant.name, digests)
         held = self._holdings.get(tenant.name, Holding())
         if held.keys != tenant.api_keys:
             _log.info("%s: %d of %d API keys usable", tenant.name, len(digests), len(tenant.api_keys))
-        self._succeeded(tenant.name, keys=tenant.api_keys, keys_read_at=now)
+        account = self._source.account_uid(tenant.namespace)
+        # A token dies with the account it was minted for, whatever its own life.
+        stale = account is not None and account != held.account_uid
+        renewal = {"renew_at": 0.0} if stale else {}
+        self._succeeded(tenant.name, keys=tenant.api_keys, checked_at=now, **renewal)
+
+    def _digests(self, tenant: TenantView) -> dict[str, str]:
+        values = {
+            reference.name: (self._source.secret_value(tenant.namespace, reference) or b"").strip()
+            for reference in tenant.api_keys
+        }
+        usable = {name: value for name, value in values.items() if len(value) >= MIN_KEY_CHARACTERS}
+        return {name: hashlib.sha256(value).hexdigest() for name, value in usable.items()}
 
     def _succeeded(self, name: str, **changes: object) -> None:
         held = self._holdings.get(name, Holding())

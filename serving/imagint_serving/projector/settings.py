@@ -21,7 +21,7 @@ class ProjectorSettings:
     poll_seconds: float = 0.5
     token_seconds: int = 3600
     platform_seconds: float = 300.0
-    requests_per_poll: int = 64
+    actions_per_poll: int = 32
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> ProjectorSettings:

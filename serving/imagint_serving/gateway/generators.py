@@ -1,0 +1,59 @@
+"""Asking a Generator for images.
+
+Everything that Ray may raise becomes one of our own errors here, and none of it carries a prompt. Ray itself is
+imported only by the adapter, when it is first used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Protocol
+
+from imagint_serving.errors import ModelUnavailableError, RequestRefusedError, RetryableError
+from imagint_serving.transport import GenerationCall, SealedImage
+
+GENERATOR = "Generator"
+
+
+class Generators(Protocol):
+    """Every Generator that this tenant has."""
+
+    async def generate(self, app: str, call: GenerationCall, timeout: float) -> list[SealedImage]:  # noqa: ASYNC109
+        """Make the images of one call.
+
+        Raises:
+            RequestRefusedError: the model cannot do that.
+            RetryableError: no Generator answers, or not in time, or it lacks memory now.
+        """
+
+
+class ServeGenerators:
+    """Generators as deployments of the same Ray Serve."""
+
+    def __init__(self) -> None:
+        self._handles: dict[str, Any] = {}
+
+    async def generate(self, app: str, call: GenerationCall, timeout: float) -> list[SealedImage]:  # noqa: ASYNC109
+        """Make the images of one call (see `Generators`)."""
+        try:
+            handle = await self._handle(app)
+            async with asyncio.timeout(timeout):
+                # Leaving the block early cancels the response, and with it the Generator's work.
+                images: list[SealedImage] = await handle.generate.remote(call)
+                return images
+        except (RequestRefusedError, RetryableError):
+            raise
+        except TimeoutError:
+            raise ModelUnavailableError(f"{app} did not answer within {timeout:g} s", after=5) from None
+        except Exception as error:
+            # Ray wraps remote failures in many types, with the remote traceback as their text.
+            self._handles.pop(app, None)
+            raise ModelUnavailableError(f"{app}: {type(error).__name__}", after=2) from None
+
+    async def _handle(self, app: str) -> Any:
+        if app not in self._handles:
+            from ray import serve
+
+            # Looks the deployment up with a blocking call.
+            self._handles[app] = await asyncio.to_thread(serve.get_deployment_handle, GENERATOR, app)
+        return self._handles[app]

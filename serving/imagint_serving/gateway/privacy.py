@@ -1,0 +1,176 @@
+"""The privacy API: the operator's steps of an erasure and the prober's canaries, thin over `library.erasures`.
+
+Nothing is decided here. Every call blocks on the database or on Vault, so each runs in the privacy pool.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import JSONResponse
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from imagint_privacy.records.erasures import Erasures
+from imagint_privacy.records.results import Waiting, as_json
+from imagint_privacy.subjects import SUBJECT_PATTERN
+from imagint_serving.gateway.bodies import read_body
+from imagint_serving.gateway.callers import EITHER, OPERATOR_ONLY, PROBER_ONLY, GivenServices
+from imagint_serving.gateway.errors import InvalidRequestError
+from imagint_serving.gateway.health import status
+from imagint_serving.gateway.parameters import read_json
+from imagint_serving.gateway.probing import probe_model
+from imagint_serving.gateway.services import Services
+
+REQUEST_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+MAX_SEALED = 64 * 1024
+
+RequestId = Annotated[str, Path(pattern=REQUEST_PATTERN)]
+Handle = Annotated[str, Field(pattern=SUBJECT_PATTERN)]
+RequestName = Annotated[str, Field(pattern=REQUEST_PATTERN)]
+B = TypeVar("B", bound="Body")
+T = TypeVar("T")
+
+router = APIRouter(prefix="/privacy/v1")
+
+
+class Body(BaseModel):
+    """Base of the bodies: strict about names, silent about values."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class FenceBody(Body):
+    """Begin an erasure."""
+
+    request: RequestName
+    subject: Handle
+    categories: Annotated[tuple[str, ...], Field(max_length=64)] = ()
+    received_at: AwareDatetime
+
+
+class CommitBody(Body):
+    """Rewrite the tree under a version of the tenant key."""
+
+    key_version: Annotated[int, Field(ge=1)]
+
+
+class CanariesBody(Body):
+    """Seal canaries."""
+
+    request: RequestName
+    subject: Handle
+    nonce: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class SealedBody(Body):
+    """Open a canary."""
+
+    sealed: Annotated[str, Field(max_length=MAX_SEALED)]
+
+
+@router.get("/status", dependencies=EITHER)
+async def show_status(services: GivenServices) -> dict[str, Any]:
+    """Say whether this Gateway is ready, and what it knows about replicas and copies."""
+    return await status(services)
+
+
+@router.post("/models/{name}/probe", dependencies=OPERATOR_ONLY)
+async def probe(name: str, services: GivenServices) -> dict[str, Any]:
+    """Make one tiny image and throw it away."""
+    return {"ok": True, "seconds": await probe_model(services, name)}
+
+
+@router.post("/erasures", dependencies=OPERATOR_ONLY)
+async def fence(request: Request, services: GivenServices) -> JSONResponse:
+    """Fence the subject and say what is held."""
+    body = await _read(request, FenceBody)
+    return await _step(
+        services,
+        lambda e: e.fence(body.request, body.subject, body.categories, received_at=body.received_at),
+    )
+
+
+@router.get("/erasures/{request_id}", dependencies=EITHER)
+async def show_erasure(request_id: RequestId, services: GivenServices) -> JSONResponse:
+    """Say how far an erasure is."""
+    return await _step(services, lambda e: e.status(request_id))
+
+
+@router.post("/erasures/{request_id}/commit", dependencies=OPERATOR_ONLY)
+async def commit(request_id: RequestId, request: Request, services: GivenServices) -> JSONResponse:
+    """Rewrite the tree without the forgotten paths, under the new version of the key."""
+    body = await _read(request, CommitBody)
+    return await _step(services, lambda e: e.commit(request_id, body.key_version))
+
+
+@router.post("/erasures/{request_id}/copies", dependencies=OPERATOR_ONLY)
+async def copies(request_id: RequestId, services: GivenServices) -> JSONResponse:
+    """Write the new tree to every copy, and read it back."""
+    return await _step(services, lambda e: e.copies(request_id))
+
+
+@router.post("/erasures/{request_id}/caches", dependencies=OPERATOR_ONLY)
+async def caches(request_id: RequestId, services: GivenServices) -> JSONResponse:
+    """Wait until every replica has dropped the old keys."""
+    return await _step(services, lambda e: e.caches(request_id))
+
+
+@router.post("/erasures/{request_id}/purge", dependencies=OPERATOR_ONLY)
+async def purge(request_id: RequestId, services: GivenServices) -> JSONResponse:
+    """Delete ciphertext, rows and objects."""
+    return await _step(services, lambda e: e.purge(request_id))
+
+
+@router.post("/erasures/{request_id}/complete", dependencies=OPERATOR_ONLY)
+async def complete(request_id: RequestId, services: GivenServices) -> JSONResponse:
+    """Lift the fence."""
+    return await _step(services, lambda e: e.complete(request_id))
+
+
+@router.get("/root", dependencies=PROBER_ONLY)
+async def root(services: GivenServices) -> JSONResponse:
+    """Return the wrapped root of the tree, for the prober to keep."""
+    return await _step(services, lambda e: e.root())
+
+
+@router.post("/canaries", dependencies=PROBER_ONLY)
+async def seal_canaries(request: Request, services: GivenServices) -> JSONResponse:
+    """Seal a nonce under the keys that are to be erased, and under some that are not."""
+    body = await _read(request, CanariesBody)
+    nonce = bytes.fromhex(body.nonce)
+    return await _step(services, lambda e: e.seal_canaries(body.request, body.subject, nonce))
+
+
+@router.post("/canaries/open", dependencies=PROBER_ONLY)
+async def open_canary(request: Request, services: GivenServices) -> dict[str, str]:
+    """Open a canary, if its key still exists."""
+    body = await _read(request, SealedBody)
+    nonce = await services.privacy_workers.run(services.library.erasures.open_canary, body.sealed)
+    return {"nonce": nonce.hex()}
+
+
+@router.get("/subjects/{handle}/holdings", dependencies=EITHER)
+async def holdings(handle: Annotated[str, Path(pattern=SUBJECT_PATTERN)], services: GivenServices) -> JSONResponse:
+    """Count what is held about a subject."""
+    return await _step(services, lambda e: e.holdings(handle))
+
+
+async def _step(services: Services, call: Callable[[Erasures], T]) -> JSONResponse:
+    result = await services.privacy_workers.run(call, services.library.erasures)
+    if isinstance(result, Waiting):
+        wait = {"retry-after": str(math.ceil(result.retry_after))}
+        return JSONResponse(as_json(result), status_code=202, headers=wait)
+    return JSONResponse(as_json(result))
+
+
+async def _read(request: Request, kind: type[B]) -> B:
+    document = read_json(await read_body(request))
+    try:
+        return kind.model_validate(document)
+    except ValidationError as error:
+        problem = error.errors(include_input=False, include_url=False)[0]
+        field = ".".join(str(part) for part in problem["loc"])[:64]
+        raise InvalidRequestError("invalid_value", f"{field}: {problem['msg']}", param=field) from None
