@@ -204,7 +204,7 @@ def certificate(scene: Scene) -> None:
     tell, cluster = scene.narrator, scene.cluster
     tell.chapter(
         "Anybody can check it",
-        "The certificate is a signed statement. Checking it needs one file and one public key: no network, no trust in us.",
+        "The certificate is a signed statement. Checking it takes one file and one public key: no network, no trust.",
     )
     name = cluster.get("dsr", "erase-ana", "tenant-acme")["status"]["evidence"]["configMap"]
     path = scene.output / "certificate.json"
