@@ -39,6 +39,7 @@ class Regulation(StrEnum):
     GDPR = "GDPR"
     UK_GDPR = "UKGDPR"
     CCPA = "CCPA"
+    OTHER = "Other"
 
 
 class Category(StrEnum):
@@ -51,7 +52,7 @@ class Category(StrEnum):
 class VerificationMethod(StrEnum):
     """How it was made sure that the person is the subject."""
 
-    SIGNED_IN = "SignedIn"
+    ACCOUNT_SESSION = "AccountSession"
     EMAIL_LINK = "EmailLink"
     IDENTITY_DOCUMENT = "IdentityDocument"
     AUTHORIZED_AGENT = "AuthorizedAgent"
@@ -211,10 +212,18 @@ class StepResult(ApiModel):
     """One entry for each store."""
     checks: Annotated[tuple[Check, ...], Field(max_length=32, json_schema_extra=list_map("name"))] = ()
     """One entry for each check."""
-    replicas: Count | None = None
+    replicas: Annotated[tuple[ShortText, ...], Field(max_length=256)] = ()
     """Replicas that dropped what they remembered."""
     bound_seconds: Annotated[float, Field(ge=0)] | None = None
     """After how long nothing can be remembered any more."""
+    min_decryption_version: Count | None = None
+    """The oldest version of the key that decrypts."""
+    min_available_version: Count | None = None
+    """The oldest version of the key that exists."""
+    key_created_at: datetime | None = None
+    """When the version that is given up was made."""
+    observed_at: datetime | None = None
+    """When the prober looked, by its own clock."""
 
 
 class Step(ApiModel):
@@ -242,11 +251,13 @@ class KeyVersions(ApiModel):
 
 
 class Evidence(ApiModel):
-    """Where the certificate lies."""
+    """Where the certificate lies, and what ties it to this request."""
 
-    config_map: Annotated[str, Field(max_length=253)]
+    salt: Annotated[str, Field(max_length=64, pattern=r"^[0-9a-f]{64}$")]
+    """With it and the handle anybody can compute the commitment in the certificate."""
+    config_map: Annotated[str, Field(max_length=253)] | None = None
     """The ConfigMap in this namespace; its key is certificate.json."""
-    digest: Digest
+    digest: Digest | None = None
     """The SHA-256 of that file."""
 
 
@@ -261,6 +272,8 @@ class DataSubjectRequestStatus(ApiModel):
     """By when the request must be answered."""
     completed_at: datetime | None = None
     """When it was."""
+    irrecoverable_after: datetime | None = None
+    """From when on no snapshot of Vault can hold the destroyed version any more."""
     key_versions: KeyVersions | None = None
     """The versions of the tenant's key before and after."""
     steps: Annotated[tuple[Step, ...], Field(max_length=16, json_schema_extra=list_map("name"))] = ()

@@ -5,7 +5,6 @@ Declares fields and their limits only. What the operator makes of them is in `im
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -149,15 +148,6 @@ class KeyStatus(ApiModel):
     """The version in use."""
 
 
-class ShredStatus(ApiModel):
-    """How far the destruction of the tenant's key has come."""
-
-    from_version: Annotated[int, Field(ge=1)]
-    """The version the key had when the destruction began."""
-    started_at: datetime
-    """When it began."""
-
-
 class TenantStatus(ApiModel):
     """What the operator observed."""
 
@@ -169,8 +159,6 @@ class TenantStatus(ApiModel):
     """The path under which the Gateway serves the tenant; the OpenAI base URL ends in `<path>/v1`."""
     key: KeyStatus | None = None
     """The tenant's key in Vault."""
-    shred: ShredStatus | None = None
-    """Set once the destruction of the tenant's key has begun."""
     conditions: Conditions = ()
     """Ready on top: NamespaceReady and KeyReady. GatewayReady stands beside it."""
 

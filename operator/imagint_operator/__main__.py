@@ -1,0 +1,45 @@
+"""`python -m imagint_operator`: reads the settings, runs the operator, ends within five seconds of SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+
+from imagint_operator import composition
+from imagint_operator.errors import SettingsError
+from imagint_operator.settings import Settings, from_environment
+
+SETTINGS_WRONG = 2
+
+
+async def _main(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await composition.run(settings, stop)
+
+
+def main() -> int:
+    """Run until told to stop."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # Kopf and the HTTP client log addresses and, at DEBUG, whole bodies.
+    for name, level in (("kopf", logging.WARNING), ("httpx", logging.WARNING), ("asyncio", logging.WARNING)):
+        logging.getLogger(name).setLevel(level)
+    try:
+        asyncio.run(_main(from_environment(os.environ)))
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return SETTINGS_WRONG
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    logging.shutdown()
+    # A call to Vault may still hang in its thread until its timeout: nothing needs it any more, so it is not awaited.
+    sys.stdout.flush()
+    os._exit(code)

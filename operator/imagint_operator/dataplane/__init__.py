@@ -1,0 +1,1 @@
+"""What the operator asks of the tenants' Gateways and of the prober, over HTTP."""

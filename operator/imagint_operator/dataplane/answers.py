@@ -1,0 +1,119 @@
+"""The answers of the Gateways' privacy API and of the prober, parsed at the edge. Ids, counts and digests only."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Answer(BaseModel):
+    """Base: frozen, tolerant of fields that a newer data plane adds."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Held(Answer):
+    """What is held about a subject."""
+
+    paths: int = 0
+    records: dict[str, int] = {}
+    objects: int = 0
+
+    @property
+    def nothing(self) -> bool:
+        """Whether there is nothing to erase."""
+        return not (self.paths or self.objects or any(self.records.values()))
+
+
+class GatewayStatus(Answer):
+    """How a Gateway is."""
+
+    tenant: str
+    ready: bool
+    reason: str = ""
+    key_version: int | None = None
+
+
+class ModelProbe(Answer):
+    """A tiny picture was made."""
+
+    ok: bool
+    seconds: float = 0.0
+
+
+class Fence(Answer):
+    """The subject is fenced."""
+
+    request: str
+    state: str
+    held: Held
+    generation: int
+    key_version: int
+    incarnation: int
+
+
+class Commit(Answer):
+    """The subject's keys are forgotten in the new tree."""
+
+    generation: int
+    key_version: int
+    forgotten_paths: int
+
+
+class TreeCopy(Answer):
+    """One copy of the new tree."""
+
+    store: str
+    generation: int
+    root_digest: str
+    read_back: bool
+
+
+class Copies(Answer):
+    """Every configured copy holds the new tree."""
+
+    copies: tuple[TreeCopy, ...]
+
+
+class Caches(Answer):
+    """Every replica has forgotten the old tree."""
+
+    replicas: tuple[str, ...] = ()
+    bound_seconds: float
+
+
+class Waiting(Answer):
+    """Not yet: ask again."""
+
+    retry_after: float
+
+
+class Purged(Answer):
+    """What was physically deleted from one store."""
+
+    store: str
+    deleted: int
+    remaining: int
+
+
+class Purge(Answer):
+    """What was physically deleted."""
+
+    stores: tuple[Purged, ...]
+
+
+class ProbeCheck(Answer):
+    """One thing that the prober looked at."""
+
+    name: str
+    passed: bool
+    detail: str = ""
+
+
+class ProbeReport(Answer):
+    """What the prober saw."""
+
+    passed: bool
+    checks: tuple[ProbeCheck, ...]
+    observed_at: datetime

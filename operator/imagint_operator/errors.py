@@ -1,0 +1,130 @@
+"""Every error of the operator. Messages carry ids only: they end in conditions, events and logs.
+
+OperatorError
+├── SettingsError                 a setting is missing or wrong; the process ends
+├── RetryableError(after)         the world may be better in a moment
+│   ├── KubeUnavailableError      apiserver unreachable, slow, busy, or the token is being renewed
+│   ├── KubeConflictError         somebody else changed or replaced the object
+│   ├── VaultUnavailableError     Vault sealed or unreachable
+│   ├── ServeUnavailableError     Ray's dashboard unreachable
+│   ├── DataPlaneUnavailableError a Gateway unreachable or not ready
+│   └── ProberUnavailableError    the prober unreachable or not ready
+└── PermanentError                trying again changes nothing until the object changes
+    ├── KubeForbiddenError        the operator lacks a right
+    ├── KubeInvalidError          the apiserver refuses what we wrote
+    ├── ServeRefusedError         Serve refuses the configuration
+    ├── VaultRefusedError         Vault refuses the operator
+    ├── DataPlaneRefusedError     a Gateway refuses the step (code)
+    ├── ProberRefusedError        the prober refuses the probe (code)
+    └── EvidenceRefusedError      the certificate would claim what was not shown
+"""
+
+from __future__ import annotations
+
+
+class OperatorError(Exception):
+    """Root of the operator's errors."""
+
+    reason = "InternalError"
+
+
+class SettingsError(OperatorError):
+    """A setting is missing or wrong."""
+
+
+class RetryableError(OperatorError):
+    """The world may be better in a moment: the caller backs off, at least `after` seconds."""
+
+    def __init__(self, message: str, *, after: float = 0.0) -> None:
+        super().__init__(message)
+        self.after = after
+
+
+class KubeUnavailableError(RetryableError):
+    """The apiserver is unreachable, slow or busy."""
+
+    reason = "ApiServerUnavailable"
+
+
+class KubeConflictError(RetryableError):
+    """Somebody else changed or replaced the object."""
+
+    reason = "Conflict"
+
+
+class VaultUnavailableError(RetryableError):
+    """Vault is sealed or unreachable."""
+
+    reason = "VaultUnavailable"
+
+
+class ServeUnavailableError(RetryableError):
+    """Ray's dashboard is unreachable."""
+
+    reason = "DataPlaneUnavailable"
+
+
+class DataPlaneUnavailableError(RetryableError):
+    """A Gateway is unreachable or not ready."""
+
+    reason = "DataPlaneUnavailable"
+
+
+class ProberUnavailableError(RetryableError):
+    """The prober is unreachable or not ready."""
+
+    reason = "ProberUnavailable"
+
+
+class PermanentError(OperatorError):
+    """Trying again changes nothing until the object changes."""
+
+
+class KubeForbiddenError(PermanentError):
+    """The operator lacks a right."""
+
+    reason = "Forbidden"
+
+
+class KubeInvalidError(PermanentError):
+    """The apiserver refuses what we wrote."""
+
+    reason = "Refused"
+
+
+class ServeRefusedError(PermanentError):
+    """Serve refuses the configuration."""
+
+    reason = "ServeRefused"
+
+
+class VaultRefusedError(PermanentError):
+    """Vault refuses the operator."""
+
+    reason = "VaultRefused"
+
+
+class DataPlaneRefusedError(PermanentError):
+    """A Gateway refuses the step."""
+
+    reason = "DataPlaneRefused"
+
+    def __init__(self, message: str, *, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ProberRefusedError(PermanentError):
+    """The prober refuses the probe."""
+
+    reason = "ProberRefused"
+
+    def __init__(self, message: str, *, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class EvidenceRefusedError(PermanentError):
+    """The certificate would claim what was not shown."""
+
+    reason = "EvidenceRefused"

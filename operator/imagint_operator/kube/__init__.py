@@ -1,0 +1,1 @@
+"""The apiserver, as the operator uses it: reads, server-side apply, and nothing written when nothing changed."""

@@ -1,0 +1,73 @@
+"""Reads the operator's kubeconfig: one server, one CA, one token file that is read anew for every request.
+
+Never looks at the ambient KUBECONFIG or at ~/.kube: the caller names the file.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from imagint_operator.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Where the apiserver is and how to prove who we are."""
+
+    server: str
+    ca_data: str | None
+    token_file: Path | None
+    static_token: str | None
+    insecure: bool = False
+
+    def token(self) -> str:
+        """The token as it is now.
+
+        Raises:
+            OSError: the token file cannot be read.
+        """
+        if self.token_file is not None:
+            return self.token_file.read_text().strip()
+        return self.static_token or ""
+
+
+def load(path: Path) -> Connection:
+    """Read a kubeconfig.
+
+    Raises:
+        SettingsError: the file is missing or says less than a server and a token.
+    """
+    try:
+        config = yaml.safe_load(path.read_text())
+        cluster, user = _current(config)
+        ca_data = _text(cluster, "certificate-authority", path)
+        token_file = user.get("tokenFile")
+        return Connection(
+            server=cluster["server"].rstrip("/"),
+            ca_data=ca_data,
+            token_file=(path.parent / token_file) if token_file else None,
+            static_token=user.get("token"),
+            insecure=bool(cluster.get("insecure-skip-tls-verify", False)),
+        )
+    except (OSError, yaml.YAMLError, KeyError, StopIteration, TypeError, AttributeError) as error:
+        raise SettingsError(f"{path} is not a usable kubeconfig ({type(error).__name__})") from error
+
+
+def _current(config: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    context = _named(config["contexts"], config["current-context"])["context"]
+    return _named(config["clusters"], context["cluster"])["cluster"], _named(config["users"], context["user"])["user"]
+
+
+def _named(items: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    return next(item for item in items if item["name"] == name)
+
+
+def _text(part: dict[str, Any], field: str, path: Path) -> str | None:
+    if data := part.get(f"{field}-data"):
+        return base64.b64decode(data).decode()
+    return (path.parent / part[field]).read_text() if field in part else None

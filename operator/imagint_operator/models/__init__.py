@@ -1,0 +1,1 @@
+"""`ModelDeployment` → a Serve application that is Ready only when it has made a picture."""

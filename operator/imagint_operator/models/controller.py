@@ -1,0 +1,57 @@
+"""observe → plan → execute → status, for one ModelDeployment at a time."""
+
+from __future__ import annotations
+
+from imagint_operator.api.base import ConditionStatus
+from imagint_operator.api.models import ModelDeployment
+from imagint_operator.conditions import find, holds, turned
+from imagint_operator.dataplane.gateways import Gateways
+from imagint_operator.kube import statuses
+from imagint_operator.kube.client import KubeClient
+from imagint_operator.kube.events import EventType, Recorder
+from imagint_operator.kube.resources import MODEL_DEPLOYMENTS, ObjectKey
+from imagint_operator.models.execute import execute
+from imagint_operator.models.observe import observe
+from imagint_operator.models.plan import ANSWERING, READY, plan, status
+from imagint_operator.serve.writer import SERVE
+from imagint_operator.world import World
+
+UNREADY_SECONDS = 5.0
+PROBE_AGAIN_SECONDS = 0.5
+
+
+class ModelController:
+    """Keeps one ModelDeployment true."""
+
+    def __init__(self, client: KubeClient, gateways: Gateways, recorder: Recorder, world: World) -> None:
+        self._client = client
+        self._gateways = gateways
+        self._recorder = recorder
+        self._world = world
+
+    async def reconcile(self, key: ObjectKey) -> float | None:
+        """Look at one model; answers after how many seconds to look again."""
+        found = await self._client.get(MODEL_DEPLOYMENTS, key.name, key.namespace)
+        if found is None:
+            self._world.wake(SERVE)
+            return None
+        model = ModelDeployment.model_validate(found)
+        observed = await observe(self._client, model, self._world.view())
+        probed = await execute(self._gateways, self._world, plan(model, observed))
+        after = status(model, observed, probed, self._world.clock())
+        await statuses.write(self._client, MODEL_DEPLOYMENTS, model, model.status, after)
+        for condition in turned(model.status.conditions, after.conditions):
+            if condition.type == READY:
+                good = condition.status is ConditionStatus.TRUE
+                await self._recorder.record(
+                    model,
+                    EventType.NORMAL if good else EventType.WARNING,
+                    reason=condition.reason,
+                    action="Reconcile",
+                    note=condition.message,
+                )
+        if holds(after.conditions, READY):
+            return self._world.resync
+        answering = find(after.conditions, ANSWERING)
+        failed = answering is not None and answering.reason == "ProbeFailed"
+        return PROBE_AGAIN_SECONDS if failed else UNREADY_SECONDS

@@ -1,0 +1,35 @@
+"""Reads what there is of a model: its tenant, its application, its tenant's Gateway. Changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from imagint_operator import names
+from imagint_operator.api.models import ModelDeployment
+from imagint_operator.api.tenants import Tenant
+from imagint_operator.errors import OperatorError
+from imagint_operator.kube.client import KubeClient
+from imagint_operator.kube.resources import TENANTS
+from imagint_operator.serve.writer import AppState, ServeView
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Everything that the plan is made from."""
+
+    tenant: Tenant | None = None
+    app: AppState | None = None
+    gateway: AppState | None = None
+    problem: OperatorError | None = None
+
+
+async def observe(client: KubeClient, model: ModelDeployment, view: ServeView | None) -> Observed:
+    """Look at the tenant, and at what Serve's writer last saw."""
+    name = names.tenant_of(model.metadata.namespace or "")
+    found = await client.get(TENANTS, name) if name else None
+    tenant = Tenant.model_validate(found) if found else None
+    if view is None or tenant is None:
+        return Observed(tenant=tenant)
+    app = view.apps.get(names.generator_app(tenant.name, model.name))
+    gateway = view.apps.get(names.gateway_app(tenant.name))
+    return Observed(tenant, app, gateway, view.problem)

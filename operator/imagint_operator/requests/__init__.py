@@ -1,0 +1,1 @@
+"""`DataSubjectRequest` → the erasure protocol, one recorded step after the other, and a certificate at its end."""

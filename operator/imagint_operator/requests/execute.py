@@ -1,0 +1,242 @@
+"""Carries out one operation of an erasure and answers what it found. Each is idempotent by the request's uid."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from imagint_operator import names
+from imagint_operator.api.requests import DataSubjectRequest, DataSubjectRequestStatus, Evidence, StepName, StepResult
+from imagint_operator.dataplane.answers import Waiting
+from imagint_operator.dataplane.gateways import Gateways
+from imagint_operator.dataplane.prober import Prober
+from imagint_operator.errors import EvidenceRefusedError, KubeConflictError, VaultRefusedError
+from imagint_operator.keyrings import KeyRing, translated
+from imagint_operator.kube.client import KubeClient
+from imagint_operator.kube.resources import CONFIG_MAPS
+from imagint_operator.requests import certificates, findings
+from imagint_operator.requests.observe import Observed, received_at
+from imagint_operator.requests.plan import Operation, step
+from imagint_operator.requests.progress import Finding
+from imagint_operator.times import Clock
+from imagint_privacy import errors as privacy
+from imagint_privacy import evidence as ev
+from imagint_privacy.keys.ports import KeyState, Signer
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """Everybody an erasure talks to."""
+
+    client: KubeClient
+    keys: KeyRing
+    gateways: Gateways
+    prober: Prober
+    signer: Signer
+    issuer: certificates.Issuer
+    clock: Clock
+    new_salt: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """One erasure at one moment."""
+
+    request: DataSubjectRequest
+    observed: Observed
+
+    @property
+    def status(self) -> DataSubjectRequestStatus:
+        """What is recorded."""
+        return self.request.status
+
+    @property
+    def uid(self) -> str:
+        """What the data plane and the prober know it by."""
+        return self.request.metadata.uid
+
+    @property
+    def namespace(self) -> str:
+        """The tenant's namespace; its Vault key has the same name."""
+        return self.request.metadata.namespace or ""
+
+    @property
+    def tenant(self) -> str:
+        """The tenant."""
+        return names.tenant_of(self.namespace)
+
+    @property
+    def to_version(self) -> int:
+        """The version that the survivors move to.
+
+        Raises:
+            VaultRefusedError: it is not recorded.
+        """
+        if self.status.key_versions is None:
+            raise VaultRefusedError("the key versions are not recorded")
+        return self.status.key_versions.to
+
+
+async def execute(peers: Peers, erasure: Erasure, operation: Operation) -> Finding:
+    """Do one operation.
+
+    Raises:
+        RetryableError: somebody did not answer; the same operation is right again later.
+        PermanentError: somebody refuses.
+    """
+    return await _OPERATIONS[operation](peers, erasure)
+
+
+async def _check_holds(_peers: Peers, erasure: Erasure) -> Finding:
+    return findings.holds_checked(erasure.observed.key, upsert_disabled=erasure.observed.upsert_disabled)
+
+
+async def _fence(peers: Peers, erasure: Erasure) -> Finding:
+    spec = erasure.request.spec
+    answer = await peers.gateways.fence(
+        erasure.tenant,
+        erasure.uid,
+        subject=spec.subject,
+        categories=tuple(category.value for category in spec.scope.categories),
+        received_at=received_at(erasure.request),
+    )
+    return findings.fenced(answer)
+
+
+async def _probe_before(peers: Peers, erasure: Erasure) -> Finding:
+    subject = erasure.request.spec.subject
+    report = await peers.prober.before(erasure.uid, tenant=erasure.tenant, namespace=erasure.namespace, subject=subject)
+    return findings.probed(report)
+
+
+async def _record_versions(_peers: Peers, erasure: Erasure) -> Finding:
+    return findings.versions_recorded(_key(erasure))
+
+
+async def _rotate(peers: Peers, erasure: Erasure) -> Finding:
+    await peers.keys.rotate(erasure.namespace)
+    return Finding(finished=False)
+
+
+async def _confirm_rotation(_peers: Peers, erasure: Erasure) -> Finding:
+    versions = erasure.status.key_versions
+    if versions is None:
+        raise VaultRefusedError("the key versions are not recorded")
+    return findings.rotated(versions, _key(erasure), step(erasure.status, StepName.ROTATE).result)
+
+
+async def _commit(peers: Peers, erasure: Erasure) -> Finding:
+    answer = await peers.gateways.commit(erasure.tenant, erasure.uid, key_version=erasure.to_version)
+    return findings.committed(answer)
+
+
+async def _copy(peers: Peers, erasure: Erasure) -> Finding:
+    return findings.copied(await peers.gateways.copy(erasure.tenant, erasure.uid))
+
+
+async def _drop_caches(peers: Peers, erasure: Erasure) -> Finding:
+    answer = await peers.gateways.drop_caches(erasure.tenant, erasure.uid)
+    if isinstance(answer, Waiting):
+        return Finding(finished=False, waiting=answer.retry_after)
+    return findings.dropped(answer)
+
+
+async def _raise_minimum(peers: Peers, erasure: Erasure) -> Finding:
+    await peers.keys.raise_minimum(erasure.namespace, erasure.to_version)
+    return Finding(finished=False)
+
+
+async def _trim(peers: Peers, erasure: Erasure) -> Finding:
+    await peers.keys.trim(erasure.namespace, erasure.to_version)
+    return Finding(finished=False)
+
+
+async def _confirm_trim(peers: Peers, erasure: Erasure) -> Finding:
+    finding = findings.trimmed(_key(erasure), upsert_disabled=erasure.observed.upsert_disabled)
+    return dataclasses.replace(finding, snapshot_retention=peers.issuer.snapshot_retention)
+
+
+async def _purge(peers: Peers, erasure: Erasure) -> Finding:
+    return findings.purged(await peers.gateways.purge(erasure.tenant, erasure.uid))
+
+
+async def _probe_after(peers: Peers, erasure: Erasure) -> Finding:
+    report = await peers.prober.after(
+        erasure.uid,
+        tenant=erasure.tenant,
+        namespace=erasure.namespace,
+        subject=erasure.request.spec.subject,
+        key_version=erasure.to_version,
+    )
+    return findings.probed(report)
+
+
+async def _tell_processors(_peers: Peers, _erasure: Erasure) -> Finding:
+    """No processor is registered in this version: there is nobody to tell, and the certificate names none."""
+    return Finding(result=StepResult())
+
+
+async def _prepare(peers: Peers, _erasure: Erasure) -> Finding:
+    return Finding(finished=False, evidence=Evidence(salt=peers.new_salt()), completed_at=peers.clock())
+
+
+async def _certify(peers: Peers, erasure: Erasure) -> Finding:
+    """Sign, store where kubectl finds it, and only then lift the fence."""
+    request, status = erasure.request, erasure.status
+    text = certificates.statement(request, status, peers.issuer)
+    certificate = await _signed(text, peers.signer)
+    stored = await _stored(peers.client, request, certificate)
+    await peers.gateways.complete(erasure.tenant, erasure.uid)
+    salt = status.evidence.salt if status.evidence else ""
+    evidence = Evidence(salt=salt, config_map=certificates.config_map_name(request), digest=ev.digest(stored))
+    return Finding(evidence=evidence)
+
+
+async def _signed(text: bytes, signer: Signer) -> bytes:
+    try:
+        return await asyncio.to_thread(ev.certify, text, signer)
+    except privacy.PrivacyError as error:
+        raise translated(error) from error
+    except ev.SigningError as error:
+        raise EvidenceRefusedError(f"the certificate could not be signed ({error})") from error
+
+
+async def _stored(client: KubeClient, request: DataSubjectRequest, certificate: bytes) -> bytes:
+    """Create the ConfigMap; one that an earlier attempt made is the certificate."""
+    name, namespace = certificates.config_map_name(request), request.metadata.namespace
+    found = await client.get(CONFIG_MAPS, name, namespace)
+    if found is None:
+        found = await client.create(CONFIG_MAPS, certificates.config_map(request, certificate))
+    if not certificates.belongs(found, request):
+        raise KubeConflictError(f"ConfigMap {name} exists and is not this request's certificate", after=5)
+    return str(found["data"][certificates.FILE]).encode()
+
+
+def _key(erasure: Erasure) -> KeyState:
+    if erasure.observed.key is None:
+        raise VaultRefusedError("Vault has no key for this tenant")
+    return erasure.observed.key
+
+
+_OPERATIONS: dict[Operation, Callable[[Peers, Erasure], Awaitable[Finding]]] = {
+    Operation.CHECK_HOLDS: _check_holds,
+    Operation.FENCE: _fence,
+    Operation.PROBE_BEFORE: _probe_before,
+    Operation.RECORD_VERSIONS: _record_versions,
+    Operation.ROTATE: _rotate,
+    Operation.CONFIRM_ROTATION: _confirm_rotation,
+    Operation.COMMIT: _commit,
+    Operation.COPY: _copy,
+    Operation.DROP_CACHES: _drop_caches,
+    Operation.RAISE_MINIMUM: _raise_minimum,
+    Operation.TRIM: _trim,
+    Operation.CONFIRM_TRIM: _confirm_trim,
+    Operation.PURGE: _purge,
+    Operation.PROBE_AFTER: _probe_after,
+    Operation.TELL_PROCESSORS: _tell_processors,
+    Operation.PREPARE_CERTIFICATE: _prepare,
+    Operation.CERTIFY: _certify,
+}
+KEY_OPERATIONS = frozenset({Operation.ROTATE, Operation.RAISE_MINIMUM, Operation.TRIM})

@@ -1,0 +1,155 @@
+"""The one writer of a Serve cluster: renders the full set, puts it when it differs, and remembers what it saw.
+
+Others read its `view` and are told, by key, when something of theirs has changed. Any drift is put right at the next
+look: an application removed by hand, or a Ray that came back empty.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from imagint_operator.api.models import ModelDeployment
+from imagint_operator.api.tenants import Tenant
+from imagint_operator.errors import OperatorError
+from imagint_operator.kube.client import KubeClient
+from imagint_operator.kube.differences import covers
+from imagint_operator.kube.resources import MODEL_DEPLOYMENTS, TENANTS, ObjectKey
+from imagint_operator.serve.applications import Application, is_served, render
+from imagint_operator.serve.ports import AppStatus, Deployed, ServePort
+from imagint_operator.settings import Settings
+from imagint_operator.times import Clock
+
+SERVE = ObjectKey("Serve", "", "applications")
+UNSETTLED_SECONDS = 0.4
+SETTLED_SECONDS = 5.0
+FAILED_SECONDS = 30.0
+_UNSETTLED = {AppStatus.NOT_STARTED, AppStatus.DEPLOYING, AppStatus.DELETING}
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AppState:
+    """One application: what is wanted and what is there."""
+
+    source: ObjectKey
+    generation: int
+    digest: str
+    status: AppStatus
+    current: bool
+
+    @property
+    def running(self) -> bool:
+        """Whether Serve runs what is wanted."""
+        return self.current and self.status is AppStatus.RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class ServeView:
+    """What the writer last saw. `problem` says why it could not look or write."""
+
+    apps: Mapping[str, AppState] = field(default_factory=dict)
+    present: frozenset[str] = frozenset()
+    leaving: Mapping[str, str] = field(default_factory=dict)
+    problem: OperatorError | None = None
+
+    def drained(self, tenant: Tenant) -> bool:
+        """Whether the tenant was left out on purpose and none of its applications is there any more."""
+        mine = (name for name in self.present if name.startswith(f"{tenant.name}."))
+        return self.problem is None and tenant.metadata.uid in self.leaving and not any(mine)
+
+
+class ServeWriter:
+    """Keeps the cluster's applications equal to what the custom resources ask for."""
+
+    def __init__(
+        self,
+        client: KubeClient,
+        port: ServePort,
+        settings: Settings,
+        *,
+        clock: Clock,
+        notify: Callable[[ObjectKey], None],
+    ) -> None:
+        self._client = client
+        self._port = port
+        self._settings = settings
+        self._clock = clock
+        self._notify = notify
+        self._last_put: float = 0.0
+        self.view: ServeView | None = None
+
+    async def reconcile(self, _key: ObjectKey) -> float:
+        """Look, write when something differs, look again, and tell whom it concerns."""
+        try:
+            view = await self._settle()
+        except OperatorError as error:
+            self._publish(ServeView(apps=self.view.apps if self.view else {}, problem=error))
+            raise
+        self._publish(view)
+        unsettled = any(not app.current or app.status in _UNSETTLED for app in view.apps.values())
+        return UNSETTLED_SECONDS if unsettled or view.present - view.apps.keys() else SETTLED_SECONDS
+
+    async def _settle(self) -> ServeView:
+        raw_tenants, raw_models = await asyncio.gather(
+            self._client.list_all(TENANTS), self._client.list_all(MODEL_DEPLOYMENTS)
+        )
+        tenants = [Tenant.model_validate(item) for item in raw_tenants]
+        models = [ModelDeployment.model_validate(item) for item in raw_models]
+        wanted = {application.name: application for application in render(tenants, models, self._settings)}
+        deployed = await self._port.observe()
+        if self._must_put(wanted, deployed):
+            await self._port.replace(list(wanted.values()))
+            self._last_put = self._clock().timestamp()
+            _log.info("put %d applications", len(wanted))
+            deployed = await self._port.observe()
+        apps = {name: _state(application, deployed.get(name)) for name, application in wanted.items()}
+        leaving = {tenant.metadata.uid: tenant.name for tenant in tenants if not is_served(tenant)}
+        return ServeView(apps, frozenset(deployed), leaving)
+
+    def _must_put(self, wanted: Mapping[str, Application], deployed: Mapping[str, Deployed]) -> bool:
+        if any(not _matches(deployed.get(name), application) for name, application in wanted.items()):
+            return True
+        strangers = {name for name, app in deployed.items() if app.status is not AppStatus.DELETING} - wanted.keys()
+        failed = any(app.status is AppStatus.DEPLOY_FAILED for app in deployed.values())
+        rested = self._clock().timestamp() - self._last_put >= FAILED_SECONDS
+        return bool(strangers) or (failed and rested)
+
+    def _publish(self, view: ServeView) -> None:
+        before, self.view = self.view, view
+        for key in _concerned(before, view):
+            self._notify(key)
+
+
+def _concerned(before: ServeView | None, after: ServeView) -> set[ObjectKey]:
+    """Whose state has changed between two looks."""
+    if before is None or (before.problem is None) != (after.problem is None):
+        return {state.source for state in after.apps.values()} | _tenants(after.leaving.values())
+    changed = {state.source for name, state in after.apps.items() if before.apps.get(name) != state}
+    gone = before.present - after.present
+    left = [name for uid, name in after.leaving.items() if uid not in before.leaving]
+    return changed | _tenants(name.partition(".")[0] for name in gone) | _tenants(left)
+
+
+def _tenants(found: Iterable[str]) -> set[ObjectKey]:
+    return {ObjectKey(TENANTS.kind, "", name) for name in found}
+
+
+def _matches(deployed: Deployed | None, wanted: Application) -> bool:
+    """Whether Serve was told exactly this. It answers what it was told, with its own defaults inside some options."""
+    if deployed is None or deployed.status is AppStatus.DELETING:
+        return False
+    exact = deployed.config.get("args") == wanted.config["args"]
+    return exact and covers(deployed.config, wanted.config) and _live(deployed.config) == _live(wanted.config)
+
+
+def _live(config: Mapping[str, Any]) -> list[Any]:
+    return [deployment.get("user_config") for deployment in config.get("deployments", [])]
+
+
+def _state(wanted: Application, deployed: Deployed | None) -> AppState:
+    status = deployed.status if deployed else AppStatus.NOT_STARTED
+    return AppState(wanted.source, wanted.generation, wanted.digest, status, _matches(deployed, wanted))

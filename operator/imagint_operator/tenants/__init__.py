@@ -1,0 +1,1 @@
+"""`Tenant` → namespace, walls, rights, Vault key, Gateway; and, once deleted, nothing left to open."""

@@ -1,0 +1,82 @@
+"""Carries out a plan for a Tenant, action by action, and answers what is there afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+
+from imagint_operator import names
+from imagint_operator.api.tenants import Tenant
+from imagint_operator.errors import OperatorError
+from imagint_operator.keyrings import KeyRing
+from imagint_operator.kube.client import KubeClient
+from imagint_operator.kube.resources import NAMESPACES, TENANTS
+from imagint_operator.tenants import walls
+from imagint_operator.tenants.observe import KeyView, Observed
+from imagint_operator.tenants.plan import (
+    Action,
+    AddFinalizer,
+    Apply,
+    DeleteNamespace,
+    DestroyKey,
+    EnsureKey,
+    RemoveFinalizer,
+)
+
+
+class Executor:
+    """Does what a plan says."""
+
+    def __init__(self, client: KubeClient, keys: KeyRing) -> None:
+        self._client = client
+        self._keys = keys
+
+    async def execute(self, tenant: Tenant, actions: tuple[Action, ...], observed: Observed) -> Observed:
+        """The finalizer and the namespace first, then what stands inside it and the key, side by side.
+
+        Raises:
+            RetryableError: the apiserver did not answer; what was done stays done.
+        """
+        for action in actions:
+            if isinstance(action, AddFinalizer | RemoveFinalizer):
+                await self._finalizer(tenant, present=isinstance(action, AddFinalizer))
+            elif isinstance(action, DeleteNamespace):
+                await self._client.delete(NAMESPACES, action.name, uid=action.uid)
+                observed = dataclasses.replace(observed, namespace=await self._client.get(NAMESPACES, action.name))
+            elif isinstance(action, Apply) and action.key.kind == NAMESPACES.kind:
+                namespace = await self._namespace(action.manifest, observed)
+                observed = dataclasses.replace(observed, namespace=namespace)
+        inside = [action for action in actions if isinstance(action, Apply) and action.key.kind != NAMESPACES.kind]
+        applies = asyncio.gather(*(self._apply(action) for action in inside))
+        key, applied = await asyncio.gather(self._key(actions, observed), applies)
+        contents = {**observed.contents, **{action.key: live for action, live in zip(inside, applied, strict=True)}}
+        return dataclasses.replace(observed, contents=contents, key=key)
+
+    async def _namespace(self, manifest: walls.Manifest, observed: Observed) -> walls.Manifest:
+        """A missing namespace is created, not applied: one that somebody else makes meanwhile is never adopted."""
+        if observed.namespace is None:
+            return await self._client.create(NAMESPACES, manifest)
+        return await self._client.apply(NAMESPACES, manifest)
+
+    async def _apply(self, action: Apply) -> walls.Manifest:
+        return await self._client.apply(walls.resource_of(action.key), action.manifest)
+
+    async def _key(self, actions: tuple[Action, ...], observed: Observed) -> KeyView:
+        try:
+            for action in actions:
+                if isinstance(action, EnsureKey):
+                    return KeyView(state=await self._keys.ensure(action.name))
+                if isinstance(action, DestroyKey):
+                    await self._keys.destroy(action.name)
+                    return KeyView(state=await self._keys.state(action.name))
+        except OperatorError as error:
+            return KeyView(problem=error)
+        return observed.key
+
+    async def _finalizer(self, tenant: Tenant, *, present: bool) -> None:
+        metadata = {
+            "name": tenant.name,
+            "uid": tenant.metadata.uid,
+            "finalizers": [names.FINALIZER] if present else [],
+        }
+        await self._client.apply(TENANTS, {"metadata": metadata})

@@ -1,0 +1,89 @@
+"""Reads what a tenant consists of now. Changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from imagint_operator import names
+from imagint_operator.api.tenants import Tenant
+from imagint_operator.dataplane.answers import GatewayStatus
+from imagint_operator.dataplane.gateways import Gateways
+from imagint_operator.errors import OperatorError
+from imagint_operator.keyrings import KeyRing
+from imagint_operator.kube.client import KubeClient
+from imagint_operator.kube.resources import NAMESPACES, ObjectKey
+from imagint_operator.serve.writer import AppState, ServeView
+from imagint_operator.tenants import walls
+from imagint_privacy.keys.ports import KeyState
+
+Object = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyView:
+    """The tenant's key, or why it cannot be seen."""
+
+    state: KeyState | None = None
+    problem: OperatorError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayView:
+    """The tenant's Gateway: what Serve says and what the Gateway itself says."""
+
+    app: AppState | None = None
+    status: GatewayStatus | None = None
+    problem: OperatorError | None = None
+    drained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Everything that the plan is made from."""
+
+    namespace: Object | None = None
+    contents: Mapping[ObjectKey, Object | None] = field(default_factory=dict)
+    key: KeyView = KeyView()
+    gateway: GatewayView = GatewayView()
+
+
+class Observer:
+    """Gathers, in parallel, what the plan needs."""
+
+    def __init__(self, client: KubeClient, keys: KeyRing, gateways: Gateways) -> None:
+        self._client = client
+        self._keys = keys
+        self._gateways = gateways
+
+    async def observe(self, tenant: Tenant, view: ServeView | None) -> Observed:
+        """Look at the namespace, its contents, the key and the Gateway."""
+        name = names.namespace_of(tenant.name)
+        wanted = list(walls.contents(tenant))
+        contents = asyncio.gather(
+            *(self._client.get(walls.resource_of(item), item.name, item.namespace) for item in wanted)
+        )
+        namespace, key, gateway, found = await asyncio.gather(
+            self._client.get(NAMESPACES, name), self._key(name), self._gateway(tenant, view), contents
+        )
+        return Observed(namespace, dict(zip(wanted, found, strict=True)), key, gateway)
+
+    async def _key(self, name: str) -> KeyView:
+        try:
+            return KeyView(state=await self._keys.state(name))
+        except OperatorError as error:
+            return KeyView(problem=error)
+
+    async def _gateway(self, tenant: Tenant, view: ServeView | None) -> GatewayView:
+        if view is None:
+            return GatewayView()
+        app = view.apps.get(names.gateway_app(tenant.name))
+        drained = view.drained(tenant)
+        if view.problem is not None or app is None or not app.running:
+            return GatewayView(app=app, problem=view.problem, drained=drained)
+        try:
+            return GatewayView(app=app, status=await self._gateways.status(tenant.name))
+        except OperatorError as error:
+            return GatewayView(app=app, problem=error)

@@ -1,0 +1,123 @@
+"""Pure: from a Tenant and what was observed to what has to be done next. Planning what was done plans nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from imagint_operator import names
+from imagint_operator.api.tenants import DeletionPolicy, Tenant
+from imagint_operator.kube.differences import up_to_date
+from imagint_operator.kube.resources import NAMESPACES, ObjectKey
+from imagint_operator.tenants import walls
+from imagint_operator.tenants.observe import Observed
+
+
+@dataclass(frozen=True, slots=True)
+class AddFinalizer:
+    """Make sure that the tenant cannot vanish before its key is destroyed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Bring one object to what it should be."""
+
+    key: ObjectKey
+    manifest: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EnsureKey:
+    """Make the tenant's key in Vault."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DestroyKey:
+    """Destroy the tenant's key, every version of it, for good."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteNamespace:
+    """Delete exactly the namespace that was seen."""
+
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveFinalizer:
+    """Let the Tenant go."""
+
+
+Action = AddFinalizer | Apply | EnsureKey | DestroyKey | DeleteNamespace | RemoveFinalizer
+
+
+def plan(tenant: Tenant, observed: Observed, now: datetime) -> tuple[Action, ...]:
+    """What has to be done, in order. Actions of one plan may depend on the ones before."""
+    if tenant.metadata.deletion_timestamp is None:
+        return _keep(tenant, observed)
+    return _let_go(tenant, observed, now)
+
+
+def conflict(tenant: Tenant, observed: Observed) -> str | None:
+    """Why the namespace of that name is not ours, if it is not."""
+    if observed.namespace is None:
+        return None
+    metadata = observed.namespace["metadata"]
+    if not names.is_managed(metadata.get("labels") or {}, tenant.name):
+        return "was not made by Imagint"
+    if (metadata.get("annotations") or {}).get(names.TENANT_UID) != tenant.metadata.uid:
+        return "belongs to an earlier Tenant of the same name"
+    return None
+
+
+def terminating(observed: Observed) -> bool:
+    """Whether the namespace is on its way out."""
+    return observed.namespace is not None and bool(observed.namespace["metadata"].get("deletionTimestamp"))
+
+
+def shred_at(tenant: Tenant) -> datetime | None:
+    """When the key of a deleted tenant is to be destroyed; None when it is not."""
+    deleted = tenant.metadata.deletion_timestamp
+    if deleted is None or tenant.spec.deletion.policy is DeletionPolicy.REFUSE:
+        return None
+    return deleted + timedelta(seconds=tenant.spec.deletion.grace_seconds)
+
+
+def _keep(tenant: Tenant, observed: Observed) -> tuple[Action, ...]:
+    finalizer: tuple[Action, ...] = () if names.FINALIZER in tenant.metadata.finalizers else (AddFinalizer(),)
+    if conflict(tenant, observed) or terminating(observed):
+        return finalizer
+    outer = walls.namespace(tenant)
+    applies = [(ObjectKey(NAMESPACES.kind, "", outer["metadata"]["name"]), outer, observed.namespace)]
+    applies += [(key, manifest, observed.contents.get(key)) for key, manifest in walls.contents(tenant).items()]
+    changes = tuple(Apply(key, manifest) for key, manifest, live in applies if not up_to_date(live, manifest))
+    needs_key = observed.key.problem is None and observed.key.state is None and tenant.status.key is None
+    return finalizer + changes + ((EnsureKey(names.namespace_of(tenant.name)),) if needs_key else ())
+
+
+def _let_go(tenant: Tenant, observed: Observed, now: datetime) -> tuple[Action, ...]:
+    """Drain, then destroy the key, then the namespace, then let go: each only once the one before is seen done."""
+    if names.FINALIZER not in tenant.metadata.finalizers:
+        return ()
+    moment = shred_at(tenant)
+    if moment is None or now < moment:
+        return ()
+    if conflict(tenant, observed):
+        return (RemoveFinalizer(),)
+    if not observed.gateway.drained or observed.key.problem is not None:
+        return ()
+    if observed.key.state is not None:
+        return (DestroyKey(observed.key.state.name),)
+    if observed.namespace is None:
+        return (RemoveFinalizer(),)
+    if terminating(observed):
+        return ()
+    metadata = observed.namespace["metadata"]
+    return (DeleteNamespace(metadata["name"], metadata["uid"]),)

@@ -1,0 +1,145 @@
+"""Pure builders of what a tenant's namespace consists of: the walls around it and the rights inside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from imagint_operator import names
+from imagint_operator.api.tenants import Tenant
+from imagint_operator.kube.differences import stamped
+from imagint_operator.kube.resources import (
+    LIMIT_RANGES,
+    NAMESPACES,
+    NETWORK_POLICIES,
+    RESOURCE_QUOTAS,
+    ROLE_BINDINGS,
+    ROLES,
+    SERVICE_ACCOUNTS,
+    ObjectKey,
+    Resource,
+)
+
+Manifest = Mapping[str, Any]
+RBAC = "rbac.authorization.k8s.io"
+TOKEN_PROJECTOR = "imagint-token-projector"  # noqa: S105 - the name of a ClusterRole
+TENANT_EDITOR = "imagint-tenant-editor"
+API_KEYS = "imagint-api-keys"
+PODS = 200
+
+
+def namespace(tenant: Tenant) -> dict[str, Any]:
+    """The namespace, under the strictest pod security."""
+    security = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
+    metadata = {
+        "name": names.namespace_of(tenant.name),
+        "labels": names.labels(tenant.name) | security,
+        "annotations": {names.TENANT_UID: tenant.metadata.uid},
+    }
+    return stamped({"metadata": metadata})
+
+
+def contents(tenant: Tenant) -> dict[ObjectKey, dict[str, Any]]:
+    """Everything inside the namespace, by its key."""
+    made = [
+        (RESOURCE_QUOTAS, _quota(tenant)),
+        (LIMIT_RANGES, _limits(tenant)),
+        (NETWORK_POLICIES, _default_deny(tenant)),
+        (NETWORK_POLICIES, _allow_dns(tenant)),
+        (NETWORK_POLICIES, _allow_platform(tenant)),
+        (SERVICE_ACCOUNTS, _dataplane(tenant)),
+        (ROLES, _api_keys(tenant)),
+        (ROLE_BINDINGS, _projector(tenant, API_KEYS, "Role")),
+        (ROLE_BINDINGS, _projector(tenant, TOKEN_PROJECTOR, "ClusterRole")),
+        (ROLE_BINDINGS, _editors(tenant)),
+    ]
+    return {_key(resource, manifest): stamped(manifest) for resource, manifest in made}
+
+
+def _key(resource: Resource, manifest: Manifest) -> ObjectKey:
+    return ObjectKey(resource.kind, manifest["metadata"]["namespace"], manifest["metadata"]["name"])
+
+
+def _metadata(tenant: Tenant, name: str) -> dict[str, Any]:
+    return {"name": name, "namespace": names.namespace_of(tenant.name), "labels": names.labels(tenant.name)}
+
+
+def _quota(tenant: Tenant) -> dict[str, Any]:
+    quotas = tenant.spec.quotas
+    hard = {
+        "pods": str(PODS),
+        "requests.storage": quotas.storage,
+        "requests.nvidia.com/gpu": str(quotas.gpu_count),
+        "services.loadbalancers": "0",
+        "services.nodeports": "0",
+    }
+    return {"metadata": _metadata(tenant, "imagint"), "spec": {"hard": hard}}
+
+
+def _limits(tenant: Tenant) -> dict[str, Any]:
+    container = {
+        "type": "Container",
+        "default": {"cpu": "1", "memory": "2Gi"},
+        "defaultRequest": {"cpu": "100m", "memory": "256Mi"},
+    }
+    return {"metadata": _metadata(tenant, "imagint"), "spec": {"limits": [container]}}
+
+
+def _default_deny(tenant: Tenant) -> dict[str, Any]:
+    spec = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    return {"metadata": _metadata(tenant, "imagint-default-deny"), "spec": spec}
+
+
+def _allow_dns(tenant: Tenant) -> dict[str, Any]:
+    resolver = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
+        "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
+    }
+    ports = [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]
+    spec = {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{"to": [resolver], "ports": ports}]}
+    return {"metadata": _metadata(tenant, "imagint-allow-dns"), "spec": spec}
+
+
+def _allow_platform(tenant: Tenant) -> dict[str, Any]:
+    platform = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": names.PLATFORM_NAMESPACE}}}
+    spec = {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{"from": [platform]}]}
+    return {"metadata": _metadata(tenant, "imagint-allow-platform"), "spec": spec}
+
+
+def _dataplane(tenant: Tenant) -> dict[str, Any]:
+    return {"metadata": _metadata(tenant, names.DATAPLANE), "automountServiceAccountToken": False}
+
+
+def _api_keys(tenant: Tenant) -> dict[str, Any]:
+    """Exactly the Secrets that the Tenant names. Without names there is no rule: an empty list would mean all."""
+    secrets = sorted({key.secret_ref.name for key in tenant.spec.api_keys})
+    rule = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"], "resourceNames": secrets}
+    return {"metadata": _metadata(tenant, API_KEYS), "rules": [rule] if secrets else []}
+
+
+def _projector(tenant: Tenant, role: str, kind: str) -> dict[str, Any]:
+    account = {"kind": "ServiceAccount", "name": names.PROJECTOR, "namespace": names.PLATFORM_NAMESPACE}
+    return _binding(tenant, role, kind, account)
+
+
+def _editors(tenant: Tenant) -> dict[str, Any]:
+    group = {"kind": "Group", "name": names.tenant_group(tenant.name), "apiGroup": RBAC}
+    return _binding(tenant, TENANT_EDITOR, "ClusterRole", group)
+
+
+def _binding(tenant: Tenant, role: str, kind: str, subject: dict[str, Any]) -> dict[str, Any]:
+    reference = {"apiGroup": RBAC, "kind": kind, "name": role}
+    return {"metadata": _metadata(tenant, role), "roleRef": reference, "subjects": [subject]}
+
+
+def resource_of(key: ObjectKey) -> Resource:
+    """The address of one of the namespace's kinds."""
+    return _BY_KIND[key.kind]
+
+
+_BY_KIND = {
+    resource.kind: resource
+    for resource in (
+        NAMESPACES, RESOURCE_QUOTAS, LIMIT_RANGES, NETWORK_POLICIES, SERVICE_ACCOUNTS, ROLES, ROLE_BINDINGS
+    )
+}  # fmt: skip

@@ -1,0 +1,99 @@
+"""Kopf, as the watcher and nothing else: every event becomes a key in the work queue.
+
+Kopf runs in a thread and an event loop of its own, so that nothing it does at its end can touch the work under way.
+Only `on.event` handlers are registered: Kopf then writes no annotation, no finalizer and no progress. It neither
+posts Events nor peers, and no handler ever raises, so no text of an object can end up in a log through it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import kopf
+
+from imagint_operator.kube.connections import Connection
+from imagint_operator.kube.resources import WATCHED, ObjectKey, Resource
+
+FIRST_PAUSE = 0.5
+LAST_PAUSE = 15.0
+_log = logging.getLogger(__name__)
+
+
+class Watcher:
+    """Watches the custom resources until it is stopped; begins again when Kopf ends by itself."""
+
+    def __init__(self, connection: Connection, notify: Callable[[ObjectKey], None]) -> None:
+        self._connection = connection
+        self._notify = notify
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    async def stop(self, seconds: float) -> None:
+        """End, and wait for the end at most so long."""
+        self._stop.set()
+        await asyncio.to_thread(self._thread.join, seconds)
+
+    def _run(self) -> None:
+        pause = FIRST_PAUSE
+        while not self._stop.is_set():
+            try:
+                kopf.run(
+                    registry=self._registry(),
+                    settings=_settings(),
+                    stop_flag=self._stop,
+                    clusterwide=True,
+                    standalone=True,
+                )
+            except Exception as error:
+                _log.warning("watching ended (%s); again in %.1f s", type(error).__name__, pause)
+            self._stop.wait(pause)
+            pause = min(LAST_PAUSE, pause * 2)
+
+    def _registry(self) -> kopf.OperatorRegistry:
+        registry = kopf.OperatorRegistry()
+        kopf.on.login(registry=registry, id="login", retries=3)(self._login)
+        for resource in WATCHED:
+            kopf.on.event(resource.group, resource.version, resource.plural, registry=registry, id=resource.plural)(
+                self._handler(resource)
+            )
+        return registry
+
+    def _handler(self, resource: Resource) -> Callable[..., Any]:
+        async def changed(name: str | None, namespace: str | None, **_: Any) -> None:
+            if name:
+                self._notify(ObjectKey(resource.kind, namespace or "", name))
+
+        return changed
+
+    async def _login(self, **_: Any) -> kopf.ConnectionInfo:
+        return kopf.ConnectionInfo(
+            server=self._connection.server,
+            ca_data=self._connection.ca_data,
+            insecure=self._connection.insecure or None,
+            scheme="Bearer",
+            token=self._connection.token(),
+        )
+
+
+def _settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.watching.server_timeout = 240
+    settings.watching.client_timeout = 300
+    settings.watching.connect_timeout = 5
+    settings.watching.inactivity_timeout = 70
+    settings.watching.reconnect_backoff = 0.2
+    settings.networking.request_timeout = 15
+    settings.networking.connect_timeout = 5
+    settings.networking.error_backoffs = (0.2, 0.5, 1, 2)
+    settings.queueing.exit_timeout = 0.5
+    settings.process.ultimate_exiting_timeout = None
+    return settings

@@ -1,0 +1,20 @@
+"""What the controllers share: the clock, what Serve's writer last saw, and the way to wake another key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from imagint_operator.kube.resources import ObjectKey
+from imagint_operator.serve.writer import ServeView
+from imagint_operator.times import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Handed to every controller by the composition root."""
+
+    clock: Clock
+    resync: float
+    view: Callable[[], ServeView | None]
+    wake: Callable[[ObjectKey], None]
