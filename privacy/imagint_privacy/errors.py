@@ -1,0 +1,166 @@
+"""Every error of the privacy domain, and what a caller may do about it.
+
+    PrivacyError
+    ├── RetryableError(after)            come back after that many seconds
+    │   ├── KeysUnavailableError         Vault is sealed, unreachable, too slow, or refuses the log-in
+    │   ├── StorageUnavailableError      the database or the object store does not answer
+    │   ├── StaleTreeError               the database answered with an older tree than one already seen
+    │   ├── GenerationConflictError      another writer changed the tree first (the tree itself tries again)
+    │   ├── NodeGoneError                a node of an older root is no longer there (likewise)
+    │   ├── TreeContendedError           lost the compare-and-swap on the tree too often
+    │   └── CopyFailedError              a tree copy could not be written, or did not read back
+    └── PermanentError                   the same call will fail again
+        ├── KeyDestroyedError            forgotten or trimmed: nobody can open this any more
+        ├── KeyForbiddenError            Vault's policy does not allow this to this identity
+        ├── KeyMissingError              Vault holds no key of that name
+        ├── KeyVersionBehindError        the newest version of the key is older than the one asked for
+        ├── PathInvalidError             a subject, category, period or id outside its grammar
+        ├── TamperedError                bytes that are not what was written
+        │   ├── NodeTamperedError        a node of the key tree: truncated, swapped, older or altered
+        │   ├── RecordTamperedError      a record, object or canary: truncated, swapped or altered
+        │   └── ForeignTreeError         the tree, database or backup of another tenant
+        ├── TreeLimitError               more than the format can hold
+        ├── AccessDeniedError            the purpose gate said no
+        │   ├── SubjectFencedError       an erasure of this subject is under way
+        │   ├── LateWriteError           the write began before an erasure that has begun since
+        │   └── PurposeRefusedError      this purpose does not allow this use
+        ├── RecordMissingError           no such record
+        ├── RecordExistsError            the record id is taken
+        ├── ErasureMissingError          no such erasure
+        ├── ErasureConflictError         the request is known with another scope, or a step came out of order
+        ├── BackupRefusedError           this folder or database cannot take or give a backup
+        └── SchemaError                  the database was written by another version of this program
+
+Messages hold ids, handles and figures only: never an identifier, a prompt, a key or a body of Vault's.
+"""
+
+from __future__ import annotations
+
+
+class PrivacyError(Exception):
+    """Root of everything this package raises by itself."""
+
+
+class RetryableError(PrivacyError):
+    """The same call may succeed later."""
+
+    def __init__(self, message: str, after: float = 1.0) -> None:
+        # Both arguments reach `args`, so that the error survives pickling between processes.
+        super().__init__(message, after)
+        self.message = message
+        self.after = after
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class KeysUnavailableError(RetryableError):
+    """Vault is sealed, unreachable, too slow, or refuses the log-in."""
+
+
+class StorageUnavailableError(RetryableError):
+    """The database or the object store does not answer."""
+
+
+class StaleTreeError(RetryableError):
+    """The database answered with an older tree than one this process has already seen."""
+
+
+class GenerationConflictError(RetryableError):
+    """Another writer changed the tree first."""
+
+
+class NodeGoneError(RetryableError):
+    """A node of an older root is no longer there."""
+
+
+class TreeContendedError(RetryableError):
+    """Other writers won the compare-and-swap on the tree every time."""
+
+
+class CopyFailedError(RetryableError):
+    """A copy of the tree could not be written, or did not read back as written."""
+
+
+class PermanentError(PrivacyError):
+    """The same call will fail again."""
+
+
+class KeyDestroyedError(PermanentError):
+    """The key that opens this has been destroyed, or never was."""
+
+
+class KeyForbiddenError(PermanentError):
+    """Vault's policy does not allow this to this identity."""
+
+
+class KeyMissingError(PermanentError):
+    """Vault holds no key of that name."""
+
+
+class KeyVersionBehindError(PermanentError):
+    """The newest version of the tenant's key is older than the one asked for."""
+
+
+class PathInvalidError(PermanentError):
+    """A subject, category, period or id is outside its grammar."""
+
+
+class TamperedError(PermanentError):
+    """Bytes that are not what was written."""
+
+
+class NodeTamperedError(TamperedError):
+    """A node of the key tree is truncated, swapped, older or altered."""
+
+
+class RecordTamperedError(TamperedError):
+    """A record, object or canary is truncated, swapped or altered."""
+
+
+class ForeignTreeError(TamperedError):
+    """The tree, database or backup belongs to another tenant."""
+
+
+class TreeLimitError(PermanentError):
+    """More than the format of the tree can hold."""
+
+
+class AccessDeniedError(PermanentError):
+    """The purpose gate said no."""
+
+
+class SubjectFencedError(AccessDeniedError):
+    """An erasure of this subject is under way."""
+
+
+class LateWriteError(AccessDeniedError):
+    """The write began before an erasure that has begun since."""
+
+
+class PurposeRefusedError(AccessDeniedError):
+    """This purpose does not allow this use."""
+
+
+class RecordMissingError(PermanentError):
+    """There is no such record."""
+
+
+class RecordExistsError(PermanentError):
+    """The record id is taken."""
+
+
+class ErasureMissingError(PermanentError):
+    """There is no such erasure."""
+
+
+class ErasureConflictError(PermanentError):
+    """The request is known with another scope, or a step came out of order."""
+
+
+class BackupRefusedError(PermanentError):
+    """This folder or database cannot take or give a backup."""
+
+
+class SchemaError(PermanentError):
+    """The database was written by another version of this program."""

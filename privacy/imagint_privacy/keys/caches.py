@@ -1,0 +1,89 @@
+"""What a process keeps of the opened tree, bounded in size and in age, and wiped when dropped.
+
+Not thread-safe: its owner holds a lock. Whole-cache age is the owner's business (`KeyTree` drops everything when its
+root is not confirmed in time); here every buffer that leaves is overwritten. Copies that Python made of a key when
+it was used are out of reach: the age bound is what limits those.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from imagint_privacy.keys.paths import KeyPath
+from imagint_privacy.keys.seals import wipe
+
+
+class NodeCache:
+    """Opened nodes by digest, the least recently used leaving first."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit = limit_bytes
+        self._nodes: OrderedDict[bytes, bytearray] = OrderedDict()
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def get(self, digest: bytes) -> bytearray | None:
+        """Return an opened node and mark it as used."""
+        node = self._nodes.get(digest)
+        if node is not None:
+            self._nodes.move_to_end(digest)
+        return node
+
+    def put(self, digest: bytes, node: bytearray) -> None:
+        """Keep an opened node; the cache owns the buffer from now on and may exceed its limit until `trim`."""
+        if digest not in self._nodes:
+            self._nodes[digest] = node
+            self._bytes += len(node)
+
+    def trim(self) -> None:
+        """Wipe the least recently used nodes until the cache is within its limit; never during an edit."""
+        while self._bytes > self._limit:
+            _, node = self._nodes.popitem(last=False)
+            self._bytes -= len(node)
+            wipe(node)
+
+    def drop(self, digest: bytes) -> None:
+        """Wipe one node."""
+        node = self._nodes.pop(digest, None)
+        if node is not None:
+            self._bytes -= len(node)
+            wipe(node)
+
+    def clear(self) -> None:
+        """Wipe every node."""
+        for node in self._nodes.values():
+            wipe(node)
+        self._nodes.clear()
+        self._bytes = 0
+
+
+class KeyCache:
+    """Data keys by path, the oldest leaving first."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._keys: dict[KeyPath, bytearray] = {}
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def get(self, path: KeyPath) -> bytes | None:
+        """Return a copy of the key of a path, or None."""
+        key = self._keys.get(path)
+        return None if key is None else bytes(key)
+
+    def put(self, path: KeyPath, key: bytes | bytearray) -> None:
+        """Keep a key."""
+        if path in self._keys or not self._limit:
+            return
+        if len(self._keys) >= self._limit:
+            wipe(self._keys.pop(next(iter(self._keys))))
+        self._keys[path] = bytearray(key)
+
+    def clear(self) -> None:
+        """Wipe every key."""
+        for key in self._keys.values():
+            wipe(key)
+        self._keys.clear()

@@ -1,0 +1,74 @@
+"""Reading the tree: find one key, list a subject's paths, list subjects in the order of their hashes.
+
+Pure over a `NodeSource`. It must not change a node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+from imagint_privacy.keys import branches, leaves
+from imagint_privacy.keys.branches import Ref
+from imagint_privacy.keys.paths import KeyPath, subject_bytes
+from imagint_privacy.keys.places import Place, position
+
+
+class NodeSource(Protocol):
+    """Gives the opened bytes of nodes."""
+
+    def load(self, wanted: Sequence[tuple[Ref, Place]]) -> Mapping[bytes, bytearray]:
+        """Return the plain bytes of every wanted node by digest.
+
+        Raises:
+            NodeTamperedError: a node does not open at its place.
+            NodeGoneError: a node is not there (the caller's root is older than the store).
+        """
+        ...
+
+
+def leaf_of(source: NodeSource, root: bytearray, subject: bytes) -> bytearray | None:
+    """Return the leaf in whose run a subject falls, or None where the run is empty."""
+    slots = position(subject)
+    raw, prefix = root, b""
+    while True:
+        found = branches.child_of(raw, slots[len(prefix)])
+        if found is None:
+            return None
+        start, bits, ref = found
+        raw = source.load([(ref, Place(prefix, start, bits))])[ref.digest]
+        if not branches.is_branch(raw):
+            return raw
+        prefix += bytes((start,))
+
+
+def find(source: NodeSource, root: bytearray, path: KeyPath) -> bytearray | None:
+    """Return the data key of a path, or None."""
+    raw = subject_bytes(path.subject)
+    leaf = leaf_of(source, root, raw)
+    if leaf is None:
+        return None
+    pieces = leaves.pieces_of(leaf, raw)
+    return next((key for category, period, key in pieces if (category, period) == (path.category, path.period)), None)
+
+
+def paths_of(source: NodeSource, root: bytearray, subject: str) -> tuple[KeyPath, ...]:
+    """Return every path of a subject, in order."""
+    raw = subject_bytes(subject)
+    leaf = leaf_of(source, root, raw)
+    if leaf is None:
+        return ()
+    return tuple(sorted(KeyPath(subject, category, period) for category, period, _ in leaves.pieces_of(leaf, raw)))
+
+
+def subjects_from(source: NodeSource, raw: bytearray, prefix: bytes, start: bytes) -> Iterator[str]:
+    """Give the subjects below a branch, from about the hash `start` on."""
+    first = start[0] if start else 0
+    for slot, bits, ref in branches.decode(raw):
+        if slot + (1 << bits) <= first:
+            continue
+        child = source.load([(ref, Place(prefix, slot, bits))])[ref.digest]
+        if branches.is_branch(child):
+            yield from subjects_from(source, child, prefix + bytes((slot,)), start[1:] if slot == first else b"")
+        else:
+            yield from leaves.subject_texts(child)

@@ -1,0 +1,366 @@
+"""One tenant's library in one process: sealed records and objects by subject, behind the purpose gate.
+
+Every access names a purpose. What is written is refused if an erasure of its subject began after the job did; the
+check and the row are one transaction. It must not decide accesses (`purposes`) nor carry erasures out (`erasures`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Final, NotRequired, TypedDict, Unpack
+
+from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from imagint_privacy import subjects
+from imagint_privacy.errors import (
+    PathInvalidError,
+    RecordExistsError,
+    RecordMissingError,
+    RetryableError,
+)
+from imagint_privacy.keys.paths import ALWAYS, KeyPath, check_subject, period_of
+from imagint_privacy.keys.ports import RootWrapper
+from imagint_privacy.keys.seals import Entropy
+from imagint_privacy.keys.tree import KeyTree, TreeOptions
+from imagint_privacy.purposes import Access, Purpose, Use
+from imagint_privacy.records import copying, entries, gate, migrating, replicas, sealing
+from imagint_privacy.records.canaries import CANARY
+from imagint_privacy.records.context import Context, StorageSettings
+from imagint_privacy.records.database import Database
+from imagint_privacy.records.entries import Draft, Entry, Opened, Ticket
+from imagint_privacy.records.erasures import Erasures
+from imagint_privacy.records.nodes import SqlTreeStore
+from imagint_privacy.records.objects import Objects
+from imagint_privacy.records.results import CopyResult, LibraryStatus
+from imagint_privacy.records.schema import OBJECTS, RECORDS
+
+__all__ = ["Draft", "Entry", "Library", "LibraryStatus", "Opened", "StorageSettings", "Ticket"]
+
+INDEX: Final = KeyPath(subjects.SYSTEM, "index", ALWAYS)
+"""The tenant's index key: the data key of this path itself."""
+
+
+class Surroundings(TypedDict):
+    """How `Library.open` is told about the process around it."""
+
+    key_name: str
+    replica: NotRequired[str]
+    cache_seconds: NotRequired[float]
+    now: NotRequired[Callable[[], datetime]]
+    clock: NotRequired[Callable[[], float]]
+    entropy: NotRequired[Entropy]
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _context(
+    tenant: str, storage: StorageSettings, wrapper: RootWrapper, database: Database, around: Surroundings
+) -> Context:
+    """Bring the database up to date, make the tree the first time, and put everything together."""
+    now, entropy = around.get("now", _utc_now), around.get("entropy", os.urandom)
+    seconds = around.get("cache_seconds", 5.0)
+    options = TreeOptions(cache_seconds=seconds, clock=around.get("clock", time.monotonic), entropy=entropy)
+    migrating.prepare(database, tenant, now())
+    tree = KeyTree.open(tenant, SqlTreeStore(database), wrapper, options)
+    tree.ensure((INDEX, CANARY))
+    return Context(
+        tenant=tenant,
+        key_name=around["key_name"],
+        replica=around.get("replica", f"{tenant}-{os.getpid()}"),
+        cache_seconds=seconds,
+        database=database,
+        objects=Objects(storage.objects),
+        copies=tuple(Objects(url) for url in storage.tree_copies),
+        tree=tree,
+        now=now,
+        entropy=entropy,
+    )
+
+
+class Library:
+    """One tenant's records, objects and keys; thread-safe."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.tree = context.tree
+        self.erasures = Erasures(context)
+
+    @classmethod
+    def open(
+        cls, tenant: str, storage: StorageSettings, wrapper: RootWrapper, **around: Unpack[Surroundings]
+    ) -> Library:
+        """Open a tenant's library: bring its database up to date, and make its tree the first time.
+
+        Several processes may do so at once.
+
+        Raises:
+            KeysUnavailableError: Vault does not answer.
+            StorageUnavailableError: the database or the object store does not answer.
+            ForeignTreeError: the database is another tenant's.
+            KeyDestroyedError: the database is an old one: its root is wrapped under a version that is gone.
+        """
+        database = Database(storage.database)
+        try:
+            context = _context(tenant, storage, wrapper, database, around)
+        except BaseException:
+            database.close()
+            raise
+        replicas.acknowledge(context, context.tree.refresh())
+        return cls(context)
+
+    def close(self) -> None:
+        """Wipe every open key and close the database."""
+        self.tree.drop()
+        self.context.database.close()
+
+    def handle(self, identifier: str) -> str:
+        """Return the handle of a person.
+
+        Raises:
+            PathInvalidError: the identifier is empty.
+            KeysUnavailableError, StorageUnavailableError: the index key cannot be read.
+        """
+        key = self.tree.lookup(INDEX)
+        try:
+            return subjects.handle(key, identifier)
+        except ValueError:
+            raise PathInvalidError("an identifier needs at least one visible character") from None
+
+    def begin(self, subject: str, purpose: Purpose) -> Ticket:
+        """Let a job begin that will write for a subject.
+
+        Raises:
+            SubjectFencedError: an erasure of the subject, or of one of its categories, is under way.
+            PurposeRefusedError: the purpose does not write.
+            PathInvalidError: the subject is no handle.
+        """
+        check_subject(subject)
+        with self.context.database.read() as connection:
+            standing = gate.check(connection, Access(purpose, Use.WRITE, subject))
+        return Ticket(subject, purpose, standing)
+
+    def store(self, ticket: Ticket, drafts: Sequence[Draft]) -> tuple[Entry, ...]:
+        """Seal and keep all of these, or none.
+
+        Raises:
+            LateWriteError: an erasure of the subject began after the job did.
+            SubjectFencedError: an erasure of the subject is under way.
+            RecordExistsError: one of the ids is taken.
+            KeysUnavailableError, StorageUnavailableError: nothing was kept.
+        """
+        made = self.context.now()
+        kept = [
+            Entry(d.record_id, ticket.subject, d.category, period_of(made), d.kind, made, len(d.content), d.large)
+            for d in drafts
+        ]
+        keys = self.tree.ensure({entry.path for entry in kept}, lambda tx, _: self._check(tx, ticket, kept))
+        sealed = {
+            entry.record_id: sealing.seal(
+                keys[entry.path], entry.binding(self.context.tenant), draft.content, self.context.entropy
+            )
+            for entry, draft in zip(kept, drafts, strict=True)
+        }
+        large = [entry for entry in kept if entry.large]
+        if large:
+            self._announce(ticket, large)
+        try:
+            for entry in large:
+                self.context.objects.put(_location(ticket, entry), sealed.pop(entry.record_id))
+            self._keep(ticket, kept, sealed)
+        except BaseException:
+            self._withdraw(large)
+            raise
+        return tuple(kept)
+
+    def entries(
+        self,
+        subject: str,
+        purpose: Purpose,
+        *,
+        category: str | None = None,
+        before: str | None = None,
+        limit: int = 1000,
+    ) -> tuple[Entry, ...]:
+        """List a subject's records, newest first, those older than the record `before` if it is given.
+
+        Raises:
+            AccessDeniedError: the purpose gate said no.
+            StorageUnavailableError: the database does not answer.
+        """
+        access = Access(purpose, Use.LIST, check_subject(subject), category or "*")
+        with self.context.database.read() as connection:
+            gate.check(connection, access)
+            return tuple(entries.page(connection, subject, category, before, limit))
+
+    def locate(self, record_id: str, purpose: Purpose) -> Entry:
+        """Return a record's entry by its id alone.
+
+        Raises:
+            RecordMissingError: there is none.
+            AccessDeniedError: the purpose gate said no.
+            StorageUnavailableError: the database does not answer.
+        """
+        with self.context.database.read() as connection:
+            entry = entries.entry_of(entries.find(connection, record_id))
+            gate.check(connection, Access(purpose, Use.READ, entry.subject, entry.category))
+        return entry
+
+    def read(self, subject: str, record_id: str, purpose: Purpose) -> Opened:
+        """Open a record of a subject.
+
+        Raises:
+            RecordMissingError: the subject has no such record.
+            AccessDeniedError: the purpose gate said no.
+            KeyDestroyedError: its key is gone.
+            RecordTamperedError: it is not what was written.
+            KeysUnavailableError, StorageUnavailableError: try again.
+        """
+        with self.context.database.read() as connection:
+            row = entries.find(connection, record_id)
+            if row.subject != subject:
+                raise RecordMissingError(f"{subject} has no record {record_id}")
+            entry = entries.entry_of(row)
+            gate.check(connection, Access(purpose, Use.READ, subject, entry.category))
+            location = _location_of(connection, record_id) if entry.large else None
+        sealed = row.sealed if location is None else self.context.objects.get(location)
+        if sealed is None:
+            raise RecordMissingError(f"the content of record {record_id} is not there")
+        key = self.tree.lookup(entry.path)
+        return Opened(entry, sealing.unseal(key, entry.binding(self.context.tenant), sealed))
+
+    def delete(self, subject: str, record_id: str, purpose: Purpose) -> None:
+        """Delete a record of a subject.
+
+        Raises:
+            RecordMissingError: the subject has no such record.
+            AccessDeniedError: the purpose gate said no.
+            StorageUnavailableError: the database or the object store does not answer.
+        """
+        with self.context.database.write() as connection:
+            row = entries.find(connection, record_id)
+            if row.subject != subject:
+                raise RecordMissingError(f"{subject} has no record {record_id}")
+            gate.check(connection, Access(purpose, Use.DELETE, subject, row.category))
+            location = _location_of(connection, record_id) if row.large else None
+            connection.execute(delete(RECORDS).where(RECORDS.c.record_id == record_id))
+            connection.execute(update(OBJECTS).where(OBJECTS.c.record_id == record_id).values(stored=False))
+        if location is not None:
+            self.context.objects.delete([location])
+            with self.context.database.write() as connection:
+                connection.execute(delete(OBJECTS).where(OBJECTS.c.record_id == record_id))
+
+    def beat(self) -> int:
+        """Follow the tree and say so: drop what older generations left open, and return the generation held now.
+
+        Raises:
+            KeysUnavailableError, StorageUnavailableError: what was open is dropped when its time is over.
+        """
+        generation = self.tree.refresh()
+        replicas.acknowledge(self.context, generation)
+        return generation
+
+    def copy_tree(self) -> tuple[CopyResult, ...]:
+        """Bring every tree copy up to date; worth doing every few minutes, and an erasure does it anyway.
+
+        Raises:
+            CopyFailedError: a copy could not be written, or did not read back.
+        """
+        return copying.copy_tree(self.context)
+
+    def status(self) -> LibraryStatus:
+        """Say how the library is doing.
+
+        Raises:
+            KeysUnavailableError, StorageUnavailableError: it is not doing well.
+        """
+        return replicas.status(self.context, self.tree.root())
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    def _check(self, connection: Connection, ticket: Ticket, kept: Sequence[Entry]) -> None:
+        """Ask the gate for every category, holding off fences until this transaction ends."""
+        gate.hold(connection, fencing=False)
+        for category in {entry.category for entry in kept}:
+            gate.check(connection, Access(ticket.purpose, Use.WRITE, ticket.subject, category, ticket.standing))
+
+    def _announce(self, ticket: Ticket, large: Sequence[Entry]) -> None:
+        """Note objects before they are written, so that a purge finds them whatever happens to this process."""
+        with self._writing() as connection:
+            self._check(connection, ticket, large)
+            rows = [
+                {
+                    "record_id": entry.record_id,
+                    "subject": entry.subject,
+                    "category": entry.category,
+                    "incarnation": ticket.standing.incarnation(entry.category),
+                    "location": _location(ticket, entry),
+                    "stored": False,
+                    "created_at": entry.created_at,
+                }
+                for entry in large
+            ]
+            connection.execute(insert(OBJECTS), rows)
+
+    def _keep(self, ticket: Ticket, kept: Sequence[Entry], sealed: dict[str, bytearray]) -> None:
+        with self._writing() as connection:
+            self._check(connection, ticket, kept)
+            rows = [
+                {
+                    **{name: getattr(entry, name) for name in Entry.__slots__},
+                    "incarnation": ticket.standing.incarnation(entry.category),
+                    "sealed": None if entry.large else bytes(sealed[entry.record_id]),
+                }
+                for entry in kept
+            ]
+            connection.execute(insert(RECORDS), rows)
+            large = [entry.record_id for entry in kept if entry.large]
+            connection.execute(update(OBJECTS).where(OBJECTS.c.record_id.in_(large)).values(stored=True))
+
+    def _withdraw(self, large: Sequence[Entry]) -> None:
+        """Take announced objects back, unless they were kept after all; what fails here, the next purge finds."""
+        names = [entry.record_id for entry in large]
+        mine = OBJECTS.c.record_id.in_(names) & ~OBJECTS.c.stored
+        with contextlib.suppress(RetryableError):
+            with self.context.database.read() as connection:
+                locations = connection.execute(select(OBJECTS.c.location).where(mine)).scalars().all()
+            self.context.objects.delete(locations)
+            with self.context.database.write() as connection:
+                connection.execute(delete(OBJECTS).where(mine))
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """Open a writing transaction in which a taken id has a name.
+
+        Raises:
+            RecordExistsError: an id is taken.
+        """
+        try:
+            with self.context.database.write() as connection:
+                yield connection
+        except IntegrityError:
+            raise RecordExistsError("a record of this id exists") from None
+
+
+def _location(ticket: Ticket, entry: Entry) -> str:
+    life = ticket.standing.incarnation(entry.category)
+    return f"{entry.subject}/{entry.category}/{life}/{entry.record_id}"
+
+
+def _location_of(connection: Connection, record_id: str) -> str:
+    """Return where the object of a record is kept.
+
+    Raises:
+        RecordMissingError: it has none.
+    """
+    query = select(OBJECTS.c.location).where(OBJECTS.c.record_id == record_id, OBJECTS.c.stored)
+    location: str | None = connection.execute(query).scalar_one_or_none()
+    if location is None:
+        raise RecordMissingError(f"the content of record {record_id} is not there")
+    return location
