@@ -34,6 +34,7 @@ from imagint_privacy.evidence.fields import (
 )
 
 ERASURE_V1: Final = "https://imagint.ai/attestations/erasure/v1"
+MAX_CACHE_SECONDS: Final = 366 * 86_400
 Outcome = Literal["Erased", "NothingHeld"]
 Exclusion = Literal["VaultSnapshots", "ProcessMemory", "HandedOut", "InertCiphertext", "RequestRecord"]
 
@@ -130,7 +131,7 @@ class Copy(Model):
 class Caches(Model):
     """For how long at most a process could still hold an old key in memory."""
 
-    bound_seconds: Annotated[Count, BeforeValidator(_whole_seconds)]
+    bound_seconds: Annotated[int, Field(ge=0, le=MAX_CACHE_SECONDS), BeforeValidator(_whole_seconds)]
     replicas: Annotated[tuple[Name, ...], Field(max_length=256)] = ()
 
 

@@ -3,7 +3,8 @@
 The same rules bind the builder and the reader: what could not be issued is not accepted either, whoever signed it.
 Each rule yields its objections as sentences; none of them decides alone, so that all are shown at once.
 
-Times come from several clocks (Vault's, the prober's, the operator's), hence a tolerance for their skew.
+Times come from several clocks: the requester's, the operator's, the prober's, Vault's. Those of one clock must be
+in order (to the second that Kubernetes rounds to); those of different clocks may differ by a skew.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from imagint_privacy.evidence.fields import IDENTIFYING
 from imagint_privacy.evidence.predicate import ErasurePredicate, KeyChange, ProbeResult, Probes, TreeChange
 
 CLOCK_SKEW: Final = timedelta(seconds=120)
+ROUNDING: Final = timedelta(seconds=1)
 CHECKS_BEFORE: Final = (
     "old-root-accepted",
     "key-never-exportable",
@@ -75,10 +77,9 @@ def _nothing_held(predicate: ErasurePredicate) -> Iterator[str]:
     if predicate.copies or predicate.stores:
         yield "copies or stores are stated although nothing was held"
     yield from _excluded(predicate, EXCLUDED_WHEN_NOTHING_HELD)
-    stated = predicate.clocks
-    yield from _in_order(
-        ("received", stated.received_at), ("hold check", predicate.hold_check.checked_at), ("done", stated.done_at)
-    )
+    checked, done = ("hold check", predicate.hold_check.checked_at), ("done", predicate.clocks.done_at)
+    yield from _in_order(("received", predicate.clocks.received_at), checked, done)
+    yield from _in_order(checked, done, tolerance=ROUNDING)
 
 
 def _erased(predicate: ErasurePredicate) -> Iterator[str]:
@@ -146,15 +147,13 @@ def _checks(when: str, result: ProbeResult, required: Sequence[str]) -> Iterator
 
 
 def _order(predicate: ErasurePredicate, key: KeyChange, probes: Probes) -> Iterator[str]:
-    yield from _in_order(
-        ("received", predicate.clocks.received_at),
-        ("hold check", predicate.hold_check.checked_at),
-        ("probe before", probes.before.observed_at),
-        ("key destroyed", key.trimmed_at),
-        ("probe after", probes.after.observed_at),
-        ("done", predicate.clocks.done_at),
-    )
-    yield from _in_order(("key created", key.created_at), ("key destroyed", key.trimmed_at))
+    received, done = ("received", predicate.clocks.received_at), ("done", predicate.clocks.done_at)
+    checked, destroyed = ("hold check", predicate.hold_check.checked_at), ("key destroyed", key.trimmed_at)
+    before, after = ("probe before", probes.before.observed_at), ("probe after", probes.after.observed_at)
+    yield from _in_order(received, checked, before, destroyed, after, done)
+    yield from _in_order(checked, destroyed, done, tolerance=ROUNDING)
+    yield from _in_order(before, after, tolerance=ROUNDING)
+    yield from _in_order(("key created", key.created_at), destroyed)
 
 
 def _horizons(predicate: ErasurePredicate, final: datetime, caches_gone: datetime) -> Iterator[str]:
@@ -167,7 +166,7 @@ def _horizons(predicate: ErasurePredicate, final: datetime, caches_gone: datetim
             yield f"the exclusion {code} ends too early"
 
 
-def _in_order(*events: tuple[str, datetime]) -> Iterator[str]:
+def _in_order(*events: tuple[str, datetime], tolerance: timedelta = CLOCK_SKEW) -> Iterator[str]:
     for (earlier, first), (later, second) in itertools.pairwise(events):
-        if first > second + CLOCK_SKEW:
+        if first > second + tolerance:
             yield f"'{later}' is earlier than '{earlier}'"

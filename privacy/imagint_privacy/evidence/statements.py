@@ -93,7 +93,7 @@ def erasure_statement(predicate: ErasurePredicate, *, subject: str) -> bytes:
         raise IncompleteEvidenceError(objections)
     try:
         statement = ErasureStatement(subject=(Subject(digest=DigestSet(sha256=subject)),), predicate=predicate)
-        content = documents.canonical(statement.model_dump(mode="json", exclude_none=True))
+        content = _written(statement)
         # What was built is read back as a verifier would: nothing is signed that nobody could verify.
         read(content)
     except (ValidationError, MalformedCertificateError, UnsupportedCertificateError, ContradictionError) as error:
@@ -110,17 +110,21 @@ def read(payload: bytes) -> Statement:
         ContradictionError: its own statements do not fit together.
     """
     document = documents.parse(payload)
-    if documents.canonical(document) != payload:
-        raise MalformedCertificateError("the statement is not in its canonical form")
     _supported(document)
     try:
         statement = ErasureStatement.model_validate_json(payload, strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
         raise MalformedCertificateError(f"the statement is malformed at: {_places(error)}") from error
+    if _written(statement) != payload:
+        raise MalformedCertificateError("the statement leaves something out, or is not in its canonical form")
     objections = rules.problems(statement.predicate)
     if objections:
         raise ContradictionError(objections)
     return Statement(statement.subject[0].digest.sha256, statement.predicate_type, statement.predicate)
+
+
+def _written(statement: ErasureStatement) -> bytes:
+    return documents.canonical(statement.model_dump(mode="json", exclude_none=True))
 
 
 def _supported(document: dict[str, Any]) -> None:
