@@ -21,9 +21,9 @@ def gateway(args: dict[str, Any]) -> Application:
         pydantic.ValidationError: the arguments are not a `GatewayConfig`.
     """
     config = GatewayConfig.model_validate(args)
-    from imagint_serving.gateway import deployment
+    from imagint_serving.gateway.deployment import build
 
-    return deployment.build(config)
+    return build(config)
 
 
 def generator(args: dict[str, Any]) -> Application:
@@ -33,6 +33,6 @@ def generator(args: dict[str, Any]) -> Application:
         pydantic.ValidationError: the arguments are not a `GeneratorConfig`.
     """
     config = GeneratorConfig.model_validate(args)
-    from imagint_serving.generator import deployment
+    from imagint_serving.generator.deployment import build
 
-    return deployment.build(config)
+    return build(config)

@@ -6,16 +6,18 @@ is off: paths hold image ids and handles.
 
 from __future__ import annotations
 
+import logging
+import os
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
-from imagint_privacy.records.library import Library, StorageSettings
-from imagint_privacy.vault import TenantKey, VaultSession
 from ray import serve
 from ray.serve import Application
 from ray.serve.schema import LoggingConfig
 
+from imagint_privacy.records.library import Library, StorageSettings
+from imagint_privacy.vault import TenantKey, VaultSession
 from imagint_serving.config import GatewayConfig, GatewaySettings
 from imagint_serving.gateway.application import build_application
 from imagint_serving.gateway.generators import ServeGenerators
@@ -25,12 +27,18 @@ from imagint_serving.gateway.services import Services
 
 MAX_ONGOING_REQUESTS = 256
 VAULT_TIMEOUT_SECONDS = 5.0
+# Without one of these the proxy and the replicas exchange bodies over 100 KiB as Ray objects, in the clear.
+GRPC_SWITCHES = ("RAY_SERVE_PROXY_USE_GRPC", "RAY_SERVE_USE_GRPC_BY_DEFAULT")
+
+_log = logging.getLogger("ray.serve.imagint.gateway")
 
 
 class Gateway:
     """One replica of one tenant's Gateway."""
 
     def __init__(self, config: GatewayConfig) -> None:
+        if not any(os.environ.get(name) == "1" for name in GRPC_SWITCHES):
+            _log.warning("Serve moves large bodies through shared memory: set %s=1", GRPC_SWITCHES[0])
         handover = Path(config.handover)
         replica = serve.get_replica_context().replica_id.unique_id
         self._services = Services(

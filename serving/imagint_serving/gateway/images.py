@@ -20,6 +20,7 @@ from imagint_serving.gateway.subjects import MAX_IDENTIFIER, checked_identifier,
 
 SUBJECT_HEADER = "x-imagint-subject"
 MAX_LISTED = 100
+RECORD_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
 
 router = APIRouter(prefix="/v1")
 
@@ -38,12 +39,13 @@ async def list_shelf(
     _: ApiKeyName,
     user: Annotated[str | None, Query(max_length=MAX_IDENTIFIER)] = None,
     subject: Annotated[str | None, Query(max_length=64)] = None,
+    after: Annotated[str | None, Query(pattern=RECORD_PATTERN)] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_LISTED)] = 20,
 ) -> JSONResponse:
     """List a person's newest images, without opening any."""
     run, library = services.image_workers.run, services.library
     handle = await run(handle_of, library, identifier=user, handle=subject)
-    entries = await run(list_images, library, handle, limit + 1)
+    entries = await run(list_images, library, handle, after, limit + 1)
     body = {"object": "list", "data": [_listed(e) for e in entries[:limit]], "has_more": len(entries) > limit}
     return JSONResponse(body, headers={SUBJECT_HEADER: handle})
 

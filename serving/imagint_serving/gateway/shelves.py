@@ -45,10 +45,10 @@ def open_image(library: Library, image_id: str) -> ShelvedImage:
     return ShelvedImage(entry, opened.content, _details(library, opened))
 
 
-def list_images(library: Library, subject: str, limit: int) -> tuple[Entry, ...]:
-    """Return the newest images of a subject; one that may not be read now has none."""
+def list_images(library: Library, subject: str, after: str | None, limit: int) -> tuple[Entry, ...]:
+    """Return the newest images of a subject, those older than `after`; one that may not be read now has none."""
     try:
-        return library.entries(subject, Purpose.DELIVER, category=IMAGES, limit=limit)
+        return library.entries(subject, Purpose.DELIVER, category=IMAGES, before=after, limit=limit)
     except AccessDeniedError:
         return ()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from imagint_privacy.errors import PathInvalidError
 from imagint_privacy.subjects import is_handle
 from imagint_serving.gateway.errors import InvalidRequestError
 
@@ -62,5 +63,5 @@ def handle_for(library: Library, identifier: str) -> str:
     """
     try:
         return library.handle(identifier)
-    except ValueError:
+    except PathInvalidError:
         raise InvalidRequestError("invalid_value", "The person's identifier is empty.", param="user") from None

@@ -23,7 +23,7 @@ from imagint_serving.projector.observations import (
     MintedToken,
     TenantView,
 )
-from imagint_serving.projector.plans import Action, Mint, Check, Remove, backoff, plan, renew_at
+from imagint_serving.projector.plans import Action, Check, Mint, Remove, backoff, plan, renew_at
 from imagint_serving.projector.settings import ProjectorSettings
 
 MIN_KEY_CHARACTERS = 16

@@ -74,7 +74,7 @@ def test_neither_prompt_nor_image_shows_in_a_repr_or_in_the_clear_when_pickled()
     assert "wish" not in repr(call)
     assert "fear" not in repr(call)
     assert IMAGE not in pickle.dumps(sealed)
-    assert isinstance(pickle.loads(pickle.dumps(sealed)), SealedImage)
+    assert isinstance(pickle.loads(pickle.dumps(sealed)), SealedImage)  # noqa: S301 - our own bytes
 
 
 @pytest.mark.parametrize(
@@ -87,5 +87,5 @@ def test_neither_prompt_nor_image_shows_in_a_repr_or_in_the_clear_when_pickled()
     ids=["a refusal", "a lack of memory", "an absence"],
 )
 def test_errors_survive_the_way_between_processes(error: Exception) -> None:
-    copy = pickle.loads(pickle.dumps(error))
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
     assert (type(copy), vars(copy), str(copy)) == (type(error), vars(error), str(error))

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from imagint_serving.projector.observations import Holding, KeyReference, TenantView
-from imagint_serving.projector.plans import Action, Mint, Check, Remove, backoff, plan, renew_at
+from imagint_serving.projector.plans import Action, Check, Mint, Remove, backoff, plan, renew_at
 
 KEY = KeyReference("web", "api-web", "token")
 ACME = TenantView("acme", (KEY,))
