@@ -13,6 +13,7 @@
         ├── KeyDestroyedError            forgotten or trimmed: nobody can open this any more
         ├── KeyForbiddenError            Vault's policy does not allow this to this identity
         ├── KeyMissingError              Vault holds no key of that name
+        ├── KeyRefusedError              Vault refuses the call as it is: for instance, to trim above the minimums
         ├── KeyVersionBehindError        the newest version of the key is older than the one asked for
         ├── PathInvalidError             a subject, category, period or id outside its grammar
         ├── TamperedError                bytes that are not what was written
@@ -96,6 +97,10 @@ class KeyForbiddenError(PermanentError):
 
 class KeyMissingError(PermanentError):
     """Vault holds no key of that name."""
+
+
+class KeyRefusedError(PermanentError):
+    """Vault refuses the call as it is."""
 
 
 class KeyVersionBehindError(PermanentError):

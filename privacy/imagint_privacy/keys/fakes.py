@@ -21,6 +21,7 @@ from imagint_privacy.errors import (
     GenerationConflictError,
     KeyDestroyedError,
     KeyMissingError,
+    KeyRefusedError,
     KeysUnavailableError,
 )
 from imagint_privacy.keys.ports import Alongside, Head, KeyState, Refusal, TreeChange
@@ -205,7 +206,7 @@ class FakeKeyAdmin:
         self._engine.reached("config")
         key = self._engine.key(name)
         if version > key.latest:
-            raise KeyMissingError(f"{name} has no version {version}")
+            raise KeyRefusedError(f"{name} has no version {version}")
         key.min_decryption = max(key.min_decryption, version)
         key.min_encryption = max(key.min_encryption, version)
 
@@ -214,7 +215,7 @@ class FakeKeyAdmin:
         self._engine.reached("trim")
         key = self._engine.key(name)
         if version > min(key.min_decryption, key.min_encryption):
-            raise KeyMissingError(f"{name} cannot be trimmed above its minimums")
+            raise KeyRefusedError(f"{name} cannot be trimmed above its minimums")
         key.min_available = max(key.min_available, version)
         for old in [v for v in key.versions if v < key.min_available]:
             del key.versions[old]

@@ -88,11 +88,19 @@ class KeyAdmin(Protocol):
         ...
 
     def raise_minimum(self, name: str, version: int) -> None:
-        """Raise both minimums to a version; never lower them."""
+        """Raise both minimums to a version; never lower them.
+
+        Raises:
+            KeyRefusedError: the key has no such version.
+        """
         ...
 
     def trim(self, name: str, version: int) -> None:
-        """Destroy every version below this one, for good."""
+        """Destroy every version below this one, for good.
+
+        Raises:
+            KeyRefusedError: the version is above the minimums.
+        """
         ...
 
     def destroy(self, name: str) -> None:
