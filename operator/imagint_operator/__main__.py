@@ -27,7 +27,12 @@ def main() -> int:
     """Run until told to stop."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # Kopf and the HTTP client log addresses and, at DEBUG, whole bodies.
-    for name, level in (("kopf", logging.WARNING), ("httpx", logging.WARNING), ("asyncio", logging.WARNING)):
+    for name, level in (
+        ("kopf", logging.WARNING),
+        ("kopf._core.reactor.running", logging.ERROR),
+        ("httpx", logging.WARNING),
+        ("asyncio", logging.WARNING),
+    ):
         logging.getLogger(name).setLevel(level)
     try:
         asyncio.run(_main(from_environment(os.environ)))

@@ -29,8 +29,15 @@ class ApiModel(BaseModel):
     )
 
     def to_wire(self) -> dict[str, Any]:
-        """The JSON object as the apiserver stores it: camelCase, no nulls."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        """The JSON object as the apiserver stores it: camelCase, no nulls, no empty lists."""
+        wire: dict[str, Any] = _without_empty(self.model_dump(mode="json", by_alias=True, exclude_none=True))
+        return wire
+
+
+def _without_empty(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_empty(child) for key, child in value.items() if child != []}
+    return [_without_empty(child) for child in value] if isinstance(value, list) else value
 
 
 class Rule(NamedTuple):

@@ -41,7 +41,7 @@ def _rewrite(node: JsonObject, definitions: JsonObject, where: str) -> JsonObjec
     node = _without_null(_inlined(node, definitions), definitions, where)
     result: JsonObject = {}
     for key, value in node.items():
-        if key in _DROPPED or (key == "default" and value is None):
+        if key in _DROPPED or (key == "default" and value in (None, [])):
             continue
         if key == "const":
             result["enum"] = [value]

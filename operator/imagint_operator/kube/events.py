@@ -10,7 +10,7 @@ import secrets
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from imagint_operator.api.base import API_VERSION, Kind
+from imagint_operator.api.base import API_VERSION, Condition, ConditionStatus, Kind
 from imagint_operator.errors import OperatorError
 from imagint_operator.kube.client import FIELD_MANAGER, KubeClient
 from imagint_operator.kube.resources import EVENTS
@@ -20,11 +20,21 @@ NOTE_LIMIT = 1000
 _log = logging.getLogger(__name__)
 
 
+UNDER_WAY = frozenset({"Waiting", "Deploying", "NotProbed", "Drained", "Shredding", "KeyDestroyed", "Queued",
+                       "NotYetExecutable", "NothingHeld"})  # fmt: skip
+
+
 class EventType(StrEnum):
     """The two types that Kubernetes knows."""
 
     NORMAL = "Normal"
     WARNING = "Warning"
+
+
+def event_type(condition: Condition) -> EventType:
+    """Normal for what holds and for what is on its way; Warning for what somebody should look at."""
+    calm = condition.status is ConditionStatus.TRUE or condition.reason in UNDER_WAY
+    return EventType.NORMAL if calm else EventType.WARNING
 
 
 class Recorder:
@@ -34,8 +44,8 @@ class Recorder:
         self._client = client
         self._instance = instance
 
-    async def record(self, about: Kind, type_: EventType, *, reason: str, action: str, note: str) -> None:
-        """Write one Event about an object."""
+    async def record(self, about: Kind, condition: Condition, *, action: str, prefix: str = "") -> None:
+        """Write one Event about a condition that turned."""
         metadata = about.metadata
         namespace = metadata.namespace or "default"
         now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
@@ -47,9 +57,9 @@ class Recorder:
             "reportingController": CONTROLLER,
             "reportingInstance": self._instance,
             "action": action,
-            "reason": reason,
-            "type": type_.value,
-            "note": note[:NOTE_LIMIT],
+            "reason": prefix + condition.reason,
+            "type": event_type(condition).value,
+            "note": condition.message[:NOTE_LIMIT],
             "regarding": {
                 "apiVersion": API_VERSION,
                 "kind": type(about).__name__,
@@ -61,4 +71,4 @@ class Recorder:
         try:
             await self._client.create(EVENTS, event)
         except OperatorError as error:
-            _log.warning("%s: event %s not written by %s: %s", metadata.name, reason, FIELD_MANAGER, error)
+            _log.warning("%s: event %s not written by %s: %s", metadata.name, condition.reason, FIELD_MANAGER, error)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from imagint_operator.api.base import ConditionStatus
 from imagint_operator.api.models import ModelDeployment
 from imagint_operator.conditions import find, holds, turned
 from imagint_operator.dataplane.gateways import Gateways
 from imagint_operator.kube import statuses
 from imagint_operator.kube.client import KubeClient
-from imagint_operator.kube.events import EventType, Recorder
+from imagint_operator.kube.events import Recorder
 from imagint_operator.kube.resources import MODEL_DEPLOYMENTS, ObjectKey
 from imagint_operator.models.execute import execute
 from imagint_operator.models.observe import observe
@@ -42,14 +41,7 @@ class ModelController:
         await statuses.write(self._client, MODEL_DEPLOYMENTS, model, model.status, after)
         for condition in turned(model.status.conditions, after.conditions):
             if condition.type == READY:
-                good = condition.status is ConditionStatus.TRUE
-                await self._recorder.record(
-                    model,
-                    EventType.NORMAL if good else EventType.WARNING,
-                    reason=condition.reason,
-                    action="Reconcile",
-                    note=condition.message,
-                )
+                await self._recorder.record(model, condition, action="Reconcile")
         if holds(after.conditions, READY):
             return self._world.resync
         answering = find(after.conditions, ANSWERING)

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 
-from imagint_operator.api.base import ConditionStatus
 from imagint_operator.api.requests import DataSubjectRequest, StepName, StepState
 from imagint_operator.conditions import Verdict, no, turned
 from imagint_operator.errors import OperatorError, RetryableError
 from imagint_operator.kube import statuses
-from imagint_operator.kube.events import EventType, Recorder
+from imagint_operator.kube.events import Recorder
 from imagint_operator.kube.resources import DATA_SUBJECT_REQUESTS, ObjectKey
 from imagint_operator.requests import progress
 from imagint_operator.requests.execute import KEY_OPERATIONS, Erasure, Peers, execute
@@ -23,7 +22,6 @@ from imagint_operator.world import World
 FAILED_SECONDS = 10.0
 QUEUED_SECONDS = 2.0
 SILENT = frozenset({progress.IN_PROGRESS, "NotYet"})
-CALM = frozenset({"Queued", "NotYetExecutable", "NothingHeld"})
 FAILURES = {
     StepName.HOLD_CHECK: "HoldCheckFailed",
     StepName.PROBE_BEFORE: "ProbeFailed",
@@ -62,10 +60,7 @@ class Draft:
         self._stored = self.request
         for condition in turned(before.conditions, after.conditions):
             if condition.reason not in SILENT:
-                calm = condition.status is ConditionStatus.TRUE or condition.reason in CALM
-                kind = EventType.NORMAL if calm else EventType.WARNING
-                note = condition.message
-                await recorder.record(self._stored, kind, reason=condition.reason, action="Erase", note=note)
+                await recorder.record(self._stored, condition, action="Erase")
 
 
 class RequestController:

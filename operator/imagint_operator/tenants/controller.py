@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from imagint_operator.api.base import ConditionStatus
 from imagint_operator.api.tenants import Tenant, TenantStatus
 from imagint_operator.conditions import holds, turned
 from imagint_operator.kube import statuses
 from imagint_operator.kube.client import KubeClient
-from imagint_operator.kube.events import EventType, Recorder
+from imagint_operator.kube.events import Recorder
 from imagint_operator.kube.resources import TENANTS, ObjectKey
 from imagint_operator.serve.writer import SERVE
 from imagint_operator.tenants.execute import Executor
@@ -56,14 +55,8 @@ class TenantController:
             self._world.wake(SERVE)
         for condition in turned(tenant.status.conditions, after.conditions):
             if condition.type in {READY, GATEWAY_READY}:
-                good = condition.status is ConditionStatus.TRUE
-                await self._recorder.record(
-                    tenant,
-                    EventType.NORMAL if good else EventType.WARNING,
-                    reason=condition.reason if condition.type == READY else f"Gateway{condition.reason}",
-                    action="Reconcile",
-                    note=condition.message,
-                )
+                prefix = "Gateway" if condition.type == GATEWAY_READY else ""
+                await self._recorder.record(tenant, condition, action="Reconcile", prefix=prefix)
 
     def _again(self, tenant: Tenant, after: TenantStatus, observed: Observed) -> float:
         """When to look next. Serve's writer calls when an application turns, so only what nobody reports is polled."""
