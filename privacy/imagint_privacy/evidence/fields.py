@@ -29,6 +29,7 @@ TENANT_PATTERN: Final = r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$"
 SERVICE_ACCOUNT_PATTERN: Final = r"^system:serviceaccount:[a-z0-9][-a-z0-9.]{0,252}:[a-z0-9][-a-z0-9.]{0,252}$"
 UUID_PATTERN: Final = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 HEX_256_PATTERN: Final = r"^[0-9a-f]{64}$"
+_ANY_FRACTION: Final = re.compile(TIME_PATTERN.replace("6}", "1,9}").strip("^$"))
 # What no certificate may say about anybody: a subject's handle, an e-mail address.
 IDENTIFYING: Final = re.compile(r"subj-[a-z2-7]{26}|[^\s@\"]{1,64}@[^\s@\"]+\.[a-z]{2,}", re.IGNORECASE)
 
@@ -53,7 +54,8 @@ def format_time(moment: datetime) -> str:
 
 
 def _read_time(value: Any) -> datetime:
-    if isinstance(value, str) and re.fullmatch(TIME_PATTERN, value):
+    # Vault writes nanoseconds. A certificate that holds them is refused all the same: it is not what we would write.
+    if isinstance(value, str) and _ANY_FRACTION.fullmatch(value):
         return datetime.fromisoformat(value)
     if isinstance(value, datetime) and value.utcoffset() is not None:
         return value.astimezone(UTC)

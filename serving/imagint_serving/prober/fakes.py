@@ -54,9 +54,10 @@ class FakeGateway:
 
     def transport(self) -> httpx.MockTransport:
         """Answer over HTTP."""
-        return httpx.MockTransport(self._respond)
+        return httpx.MockTransport(self.respond)
 
-    def _respond(self, request: httpx.Request) -> httpx.Response:
+    def respond(self, request: httpx.Request) -> httpx.Response:
+        """Answer one call."""
         self.calls.append(request.url.path)
         if self.answer is not None:
             return self.answer(request)

@@ -80,8 +80,10 @@ class HttpGateway:
         ends = time.monotonic() + CALL_SECONDS
         try:
             with self._client.stream(method, url, json=body, headers=headers) as response:
+                if "content-encoding" in response.headers:  # not asked for, and it could unpack into anything
+                    raise GatewayUnavailableError(f"the Gateway of {tenant} compresses its answer")
                 content = bytearray()
-                for chunk in response.iter_raw():
+                for chunk in response.iter_bytes():
                     content += chunk
                     if len(content) > MAX_ANSWER or time.monotonic() > ends:
                         raise GatewayUnavailableError(f"the Gateway of {tenant} answers too much or too slowly")

@@ -22,7 +22,7 @@ class ProbeStorage:
     """The prober's folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
 
     def load(self, request: str) -> ProbeRecord | None:
         """What is kept about a request, or None.
@@ -49,21 +49,21 @@ class ProbeStorage:
         path = self._path(request)
         partial = path.with_suffix(".partial")
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(record.model_dump_json().encode())
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(path)
-            _sync_folder(self._folder)
+            _sync_folder(self.folder)
         except OSError as error:
             raise ProbeStoreError(f"the record of {request} cannot be kept ({error.strerror})") from None
 
     def _path(self, request: str) -> Path:
         if not re.fullmatch(REQUEST_PATTERN, request):
             raise InvalidProbeError("the request's id is malformed")
-        return self._folder / f"{request}.json"
+        return self.folder / f"{request}.json"
 
 
 def _sync_folder(folder: Path) -> None:
