@@ -1,32 +1,26 @@
-"""The Gateway as a Ray Serve deployment: the only module of this package that knows Ray.
+"""The Gateway as a Ray Serve deployment: with `generators`, the only module of this package that knows Ray.
 
-Runs in Serve's processes: `build` in the one that reads the configuration, `Gateway` in each replica. Its access log
-is off: paths hold image ids and handles.
+Runs in two of Serve's processes: `build` in a short-lived one that reads the configuration, `Gateway` in each replica.
+What only a replica needs is imported by the replica, so that a tenant is not kept waiting twice for the same imports.
+The access log is off: paths hold image ids and handles.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI
 from ray import serve
 from ray.serve import Application
 from ray.serve.schema import LoggingConfig
 
-from imagint_privacy.records.library import Library, StorageSettings
-from imagint_privacy.vault import TenantKey, VaultSession
 from imagint_serving.config import GatewayConfig, GatewaySettings
-from imagint_serving.gateway.application import build_application
-from imagint_serving.gateway.generators import ServeGenerators
-from imagint_serving.gateway.identity import ApiKeys, PlatformCallers
-from imagint_serving.gateway.keeping import LibraryKeeper
-from imagint_serving.gateway.services import Services
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 MAX_ONGOING_REQUESTS = 256
-VAULT_TIMEOUT_SECONDS = 5.0
 # Without one of these the proxy and the replicas exchange bodies over 100 KiB as Ray objects, in the clear.
 GRPC_SWITCHES = ("RAY_SERVE_PROXY_USE_GRPC", "RAY_SERVE_USE_GRPC_BY_DEFAULT")
 
@@ -37,49 +31,21 @@ class Gateway:
     """One replica of one tenant's Gateway."""
 
     def __init__(self, config: GatewayConfig) -> None:
+        from imagint_serving.gateway.starting import make_services
+
         if not any(os.environ.get(name) == "1" for name in GRPC_SWITCHES):
             _log.warning("Serve moves large bodies through shared memory: set %s=1", GRPC_SWITCHES[0])
-        handover = Path(config.handover)
-        replica = serve.get_replica_context().replica_id.unique_id
-        self._services = Services(
-            config=config,
-            api_keys=ApiKeys(handover / "api-keys.json"),
-            platform=PlatformCallers(Path(config.platform)),
-            keeper=LibraryKeeper(lambda: open_library(config, replica)),
-            generators=ServeGenerators(),
-        )
+        self._services = make_services(config, serve.get_replica_context().replica_id.unique_id)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Return the application; called by Serve after the constructor."""
+        from imagint_serving.gateway.application import build_application
+
         return build_application(self._services, echo_id=False)
 
     def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Take new settings over while running; called by Serve."""
         self._services.reconfigure(GatewaySettings.model_validate(user_config))
-
-
-def open_library(config: GatewayConfig, replica: str) -> Library:
-    """Log in to Vault and open the tenant's library (blocking).
-
-    Raises:
-        PrivacyError: keys or storage cannot be reached yet.
-    """
-    session = VaultSession(
-        config.vault.address,
-        config.vault.role,
-        Path(config.handover) / "vault-token",
-        auth_mount=config.vault.auth_mount,
-        timeout=VAULT_TIMEOUT_SECONDS,
-    )
-    storage = StorageSettings(config.storage.database, config.storage.objects, config.storage.tree_copies)
-    return Library.open(
-        config.tenant,
-        storage,
-        TenantKey(session, config.vault.key, mount=config.vault.mount),
-        key_name=config.vault.key,
-        replica=replica,
-        cache_seconds=config.cache_seconds,
-    )
 
 
 def build(config: GatewayConfig) -> Application:

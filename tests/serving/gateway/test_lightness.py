@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = {"torch", "diffusers", "transformers", "ray", "kubernetes"}
+HEAVY = {"torch", "diffusers", "transformers", "ray", "kubernetes", "sqlalchemy", "hvac"}
 PROBE = "import sys, {modules}; print(sorted({heavy} & set(sys.modules)))"
 
 
@@ -17,8 +17,8 @@ PROBE = "import sys, {modules}; print(sorted({heavy} & set(sys.modules)))"
         pytest.param("imagint_serving.app", [], id="the builders load nothing heavy"),
         pytest.param("imagint_serving.transport", [], id="nor does what crosses Ray"),
         pytest.param("imagint_serving.projector.service", [], id="nor does the projector"),
-        pytest.param("imagint_serving.gateway.application", [], id="nor do the routes"),
-        pytest.param("imagint_serving.gateway.deployment", ["ray"], id="the deployment adds Ray"),
+        pytest.param("imagint_serving.gateway.deployment", ["ray"], id="the deployment loads Ray alone"),
+        pytest.param("imagint_serving.gateway.starting", ["hvac", "sqlalchemy"], id="a replica adds no model"),
     ],
 )
 def test_imports(modules: str, loaded: list[str]) -> None:
