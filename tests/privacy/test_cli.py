@@ -150,6 +150,20 @@ def test_wrong_usage(folder: Path, monkeypatch: pytest.MonkeyPatch, arguments: t
     assert isinstance(result.exception, SystemExit)
 
 
+def test_an_anchor_that_cannot_be_read_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "trust/folder.pem").mkdir(parents=True)
+    monkeypatch.setenv("IMAGINT_TRUST", str(folder / "trust"))
+    assert run("verify", folder / "certificate.json").exit_code == 2
+
+
+def test_more_anchors_than_anybody_means_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "trust").mkdir()
+    for number in range(257):
+        (folder / f"trust/{number}.pem").write_text(SIGNER.public_key())
+    monkeypatch.setenv("IMAGINT_TRUST", str(folder / "trust"))
+    assert run("verify", folder / "certificate.json").exit_code == 2
+
+
 def test_a_named_folder_of_anchors_must_exist(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMAGINT_TRUST", str(folder / "nowhere"))
     assert run("verify", folder / "certificate.json").exit_code == 2

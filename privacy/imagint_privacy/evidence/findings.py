@@ -14,7 +14,7 @@ from typing import Any
 
 from imagint_privacy import clocks
 from imagint_privacy.evidence.fields import format_time
-from imagint_privacy.evidence.predicate import ErasurePredicate
+from imagint_privacy.evidence.predicate import ErasurePredicate, KeyChange, Probes
 from imagint_privacy.evidence.statements import Statement
 
 
@@ -121,10 +121,10 @@ def _claims(predicate: ErasurePredicate) -> Iterator[str]:
         f"No legal hold stood against it on {format_time(predicate.hold_check.checked_at)}; "
         f"policy {predicate.policy_version}."
     )
-    if predicate.key is None:
+    if predicate.key is None or predicate.probes is None:
         yield "The data plane found nothing held about the subject. No probe stands behind this finding."
     else:
-        yield from _erasure_claims(predicate)
+        yield from _erasure_claims(predicate, predicate.key, predicate.probes)
     for receipt in predicate.processors:
         answer = "confirmed its own erasure" if receipt.result == "Acknowledged" else "was told and has NOT answered"
         yield f"Processor {receipt.name} {answer} ({format_time(receipt.at)})."
@@ -132,22 +132,19 @@ def _claims(predicate: ErasurePredicate) -> Iterator[str]:
     yield f"Issued by operator {software.version}, image {software.image_digest or 'none (run from sources)'}."
 
 
-def _erasure_claims(predicate: ErasurePredicate) -> Iterator[str]:
-    if predicate.key is not None:
-        key = predicate.key
-        yield (
-            f"Vault destroyed version {key.from_version} of key {key.name} (made {format_time(key.created_at)}) on "
-            f"{format_time(key.trimmed_at)}. The key could never be exported or backed up in the clear."
-        )
+def _erasure_claims(predicate: ErasurePredicate, key: KeyChange, probes: Probes) -> Iterator[str]:
+    yield (
+        f"Vault destroyed version {key.from_version} of key {key.name} (made {format_time(key.created_at)}) on "
+        f"{format_time(key.trimmed_at)}. The key could never be exported or backed up in the clear."
+    )
     for copy in predicate.copies:
         yield f"The key tree without the subject was written to {copy.store} and read back first."
     for store in predicate.stores:
         yield f"{store.deleted} encrypted items were deleted from {store.store}; none remain."
-    if predicate.probes is not None:
-        yield f"An independent prober ({predicate.actors.prober}) looked before and after:"
-        for when, result in (("before", predicate.probes.before), ("after", predicate.probes.after)):
-            for check in result.checks:
-                yield f"  {when}: {check.name}: {check.detail}"
+    yield f"An independent prober ({predicate.actors.prober}) looked before and after:"
+    for when, result in (("before", probes.before), ("after", probes.after)):
+        for check in result.checks:
+            yield f"  {when}: {check.name}: {check.detail}"
 
 
 def _limits(predicate: ErasurePredicate, now: datetime) -> Iterator[str]:

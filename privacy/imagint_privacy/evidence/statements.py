@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from imagint_privacy.evidence import documents, rules
 from imagint_privacy.evidence.errors import (
+    CertificateRefusedError,
     ContradictionError,
     IncompleteEvidenceError,
     MalformedCertificateError,
@@ -27,7 +28,8 @@ from imagint_privacy.evidence.predicate import ERASURE_V1, ErasurePredicate
 from imagint_privacy.subjects import is_handle
 
 STATEMENT_V1: Final = "https://in-toto.io/Statement/v1"
-SUBJECT_NAME: Final = "data-subject"
+# In base64 and with its signatures it must still fit into a document, and that into a ConfigMap.
+MAX_STATEMENT: Final = documents.MAX_BYTES * 5 // 8
 _DOMAIN: Final = b"imagint.ai/subject-commitment/v1\n"
 _SHOWN_PROBLEMS: Final = 5
 _FIELD: Final = re.compile(r"[A-Za-z0-9_]{1,40}")
@@ -96,8 +98,10 @@ def erasure_statement(predicate: ErasurePredicate, *, subject: str) -> bytes:
         content = _written(statement)
         # What was built is read back as a verifier would: nothing is signed that nobody could verify.
         read(content)
-    except (ValidationError, MalformedCertificateError, UnsupportedCertificateError, ContradictionError) as error:
-        raise IncompleteEvidenceError([f"the statement would not be readable: {_places(error)}"]) from error
+    except ValidationError as error:
+        raise IncompleteEvidenceError([f"the statement would be malformed at: {_places(error)}"]) from error
+    except CertificateRefusedError as error:
+        raise IncompleteEvidenceError([f"the statement would be refused: {error}"]) from error
     return content
 
 
@@ -109,6 +113,8 @@ def read(payload: bytes) -> Statement:
         UnsupportedCertificateError: of a type or version that this program does not know.
         ContradictionError: its own statements do not fit together.
     """
+    if len(payload) > MAX_STATEMENT:
+        raise MalformedCertificateError(f"the statement is larger than {MAX_STATEMENT} bytes")
     document = documents.parse(payload)
     _supported(document)
     try:
@@ -136,9 +142,7 @@ def _supported(document: dict[str, Any]) -> None:
         )
 
 
-def _places(error: Exception) -> str:
-    if not isinstance(error, ValidationError):
-        return str(error)
+def _places(error: ValidationError) -> str:
     # Names of unknown members come from the file: only what reads like a field of ours is shown.
     details = error.errors(include_input=False, include_url=False, include_context=False)
     return ", ".join(f"{_place(detail['loc'])} ({detail['type']})" for detail in details[:_SHOWN_PROBLEMS])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from imagint_privacy.clocks import Regulation
-from imagint_privacy.evidence import documents, fakes, predicate, rules
+from imagint_privacy.evidence import documents, dsse, fakes, predicate, rules
 from imagint_privacy.evidence import statements as built
 from imagint_privacy.evidence.errors import ContradictionError, IncompleteEvidenceError
 from imagint_privacy.evidence.predicate import ErasurePredicate
@@ -225,3 +225,20 @@ def test_a_probers_answer_is_taken_over_as_it_is() -> None:
 
 def test_a_cache_bound_is_rounded_up_never_down() -> None:
     assert predicate.Caches(bound_seconds=4.2).bound_seconds == 5
+
+
+def test_a_statement_that_no_verifier_would_read_is_not_built() -> None:
+    words = "\N{GRINNING FACE}" * 500
+    checks = tuple(predicate.Check(name=f"check-{n}", passed=True, detail=words) for n in range(57))
+    assert GOOD.probes is not None
+    long = but("probes", after=GOOD.probes.after.model_copy(update={"checks": (*GOOD.probes.after.checks, *checks)}))
+    before = GOOD.probes.before.model_copy(update={"checks": (*GOOD.probes.before.checks, *checks)})
+    assert long.probes is not None
+    longer = long.model_copy(update={"probes": long.probes.model_copy(update={"before": before})})
+    with pytest.raises(IncompleteEvidenceError, match="larger than"):
+        built.erasure_statement(longer, subject=COMMITMENT)
+
+
+def test_the_largest_statement_still_makes_a_readable_certificate() -> None:
+    payload = b"x" * built.MAX_STATEMENT
+    assert dsse.decode(dsse.encode(dsse.sign(payload, fakes.LocalSigner(b"\x01" * 32)))).payload == payload

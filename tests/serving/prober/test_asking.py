@@ -10,6 +10,7 @@ import pytest
 
 from imagint_privacy.errors import KeyForbiddenError, KeysUnavailableError
 from imagint_privacy.keys.ports import Refusal
+from imagint_serving.prober import storage
 from imagint_serving.prober.errors import (
     BeforeMissingError,
     GatewayUnavailableError,
@@ -180,3 +181,23 @@ def test_the_record_on_disk_cannot_be_read_by_others_and_a_damaged_one_is_said(s
     path.write_text(json.dumps({"format": 2}))
     with pytest.raises(ProbeStoreError):
         scene.prober.before(REQUEST, BEFORE)
+
+
+def test_a_before_that_did_not_pass_is_looked_at_afresh(scene: Scene) -> None:
+    scene.gateway.answer = answering("/canaries/open", refusal(404, "not_found"), scene.gateway)
+    assert not scene.prober.before(REQUEST, BEFORE).passed
+    scene.gateway.answer = None
+    assert scene.prober.before(REQUEST, BEFORE).passed
+
+
+def test_a_record_beyond_the_limit_is_not_read(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.prober.before(REQUEST, BEFORE)
+    monkeypatch.setattr(storage, "MAX_RECORD", 10)
+    with pytest.raises(ProbeStoreError):
+        scene.prober.before(REQUEST, BEFORE)
+
+
+def test_a_half_written_record_of_a_killed_process_is_not_taken_for_one(scene: Scene) -> None:
+    scene.storage.folder.mkdir()
+    (scene.storage.folder / f"{REQUEST}.partial").write_text('{"format": 1, "before": {')
+    assert scene.started().before(REQUEST, BEFORE).passed
