@@ -30,6 +30,8 @@ DATAPLANE_ACCOUNT = "imagint-dataplane"
 VAULT_AUDIENCE = "vault"
 TENANT_LABEL = "imagint.ai/tenant"
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+NOT_YET = (httpx.codes.NOT_FOUND, httpx.codes.FORBIDDEN)
+"""What a tenant answers with while the operator is still setting it up."""
 _TIMEOUT = httpx.Timeout(5.0, connect=2.0)
 
 
@@ -69,14 +71,9 @@ class ApiServer:
         return {item["metadata"]["name"] for item in listed["items"] or ()}
 
     def account_uid(self, namespace: str) -> str | None:
-        """Return the uid of the data plane's account there, or None when that cannot be told."""
-        try:
-            account = self._get(f"/api/v1/namespaces/{namespace}/serviceaccounts/{DATAPLANE_ACCOUNT}")
-        except ApiServerError as error:
-            if error.status in (httpx.codes.NOT_FOUND, httpx.codes.FORBIDDEN):
-                return None
-            raise
-        return str(account["metadata"]["uid"])
+        """Return the uid of the data plane's account there, or None when that cannot be told yet."""
+        account = self._found(f"/api/v1/namespaces/{namespace}/serviceaccounts/{DATAPLANE_ACCOUNT}")
+        return None if account is None else str(account["metadata"]["uid"])
 
     def mint_token(self, namespace: str, seconds: int, now: float) -> MintedToken:
         """Mint a token for the data plane of one tenant, valid for Vault only."""
@@ -89,13 +86,10 @@ class ApiServer:
         return MintedToken(token, account, minted_at=now, expires_at=float(claims["exp"]))
 
     def secret_value(self, namespace: str, reference: KeyReference) -> bytes | None:
-        """Return what one named Secret holds under one key, or None when there is no such thing."""
-        try:
-            secret = self._get(f"/api/v1/namespaces/{namespace}/secrets/{reference.secret}")
-        except ApiServerError as error:
-            if error.status == httpx.codes.NOT_FOUND:
-                return None
-            raise
+        """Return what one named Secret holds under one key, or None when we may not read it or it is not there."""
+        secret = self._found(f"/api/v1/namespaces/{namespace}/secrets/{reference.secret}")
+        if secret is None:
+            return None
         value = (secret.get("data") or {}).get(reference.key)
         return None if value is None else base64.b64decode(value)
 
@@ -104,6 +98,14 @@ class ApiServer:
         issuer = self._get("/.well-known/openid-configuration")["issuer"]
         keys = self._get("/openid/v1/jwks", accept="application/jwk-set+json, application/json")
         return json.dumps({"issuer": issuer, "jwks": keys}, sort_keys=True).encode()
+
+    def _found(self, path: str) -> Any:
+        try:
+            return self._get(path)
+        except ApiServerError as error:
+            if error.status in NOT_YET:
+                return None
+            raise
 
     def _get(self, path: str, *, accept: str = "application/json", **query: str) -> Any:
         return self._call("GET", path, headers={"Accept": accept}, params=query)

@@ -44,15 +44,27 @@ class MintedToken:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempts:
+    """How often something failed in a row, and when it is next worth trying."""
+
+    failures: int = 0
+    retry_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Holding:
-    """What has been handed over to one tenant's Gateway, and when it is next worth trying."""
+    """What has been handed over to one tenant's Gateway.
+
+    Token and keys fail apart: no trouble with minting may keep a revoked key in force.
+    """
 
     account_uid: str | None = None
     renew_at: float = 0.0
+    minting: Attempts = Attempts()
     keys: tuple[KeyReference, ...] | None = None
+    usable: int = -1
     checked_at: float = 0.0
-    failures: int = 0
-    retry_at: float = 0.0
+    checking: Attempts = Attempts()
 
 
 def bounded_name(name: str) -> str | None:

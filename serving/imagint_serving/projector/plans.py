@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from imagint_serving.projector.observations import Holding, TenantView
+from imagint_serving.projector.observations import Attempts, Holding, TenantView
 
+CHECK_SECONDS = 0.75
 MAX_BACKOFF_SECONDS = 8.0
 FIRST_BACKOFF_SECONDS = 0.25
+NOT_YET_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +53,13 @@ def plan(
     routine: list[tuple[float, str]] = []
     for name, tenant in sorted(present.items()):
         holding = folders.get(name, Holding())
-        if now < holding.retry_at:
-            continue
-        if now >= holding.renew_at:
+        if now >= max(holding.renew_at, holding.minting.retry_at):
             actions.append(Mint(tenant))
+        if now < holding.checking.retry_at:
+            continue
         if holding.keys != tenant.api_keys:
             actions.append(Check(tenant))
-        else:
+        elif now >= holding.checked_at + CHECK_SECONDS:
             routine.append((holding.checked_at, name))
     actions += [Check(present[name]) for _, name in sorted(routine)]
     return actions[:budget]
@@ -68,6 +70,13 @@ def renew_at(minted_at: float, expires_at: float) -> float:
     return minted_at + (expires_at - minted_at) / 2
 
 
-def backoff(failures: int) -> float:
+def backoff(failures: int, bound: float = MAX_BACKOFF_SECONDS) -> float:
     """Return how long to wait after that many failures in a row: doubling, and bounded."""
-    return min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(failures - 1, 16)) if failures else 0.0
+    return min(bound, FIRST_BACKOFF_SECONDS * 2.0 ** min(failures - 1, 16)) if failures else 0.0
+
+
+def failed(attempts: Attempts, now: float, *, not_yet: bool) -> Attempts:
+    """Return the attempts after one more failure; what merely is not there yet is soon tried again."""
+    failures = attempts.failures + 1
+    bound = NOT_YET_SECONDS if not_yet else MAX_BACKOFF_SECONDS
+    return Attempts(failures, now + backoff(failures, bound))

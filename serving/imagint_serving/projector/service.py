@@ -15,15 +15,26 @@ from typing import Protocol
 import httpx
 import jwt
 
-from imagint_serving.projector.errors import ProjectorError
+from imagint_serving.projector.apiserver import NOT_YET
+from imagint_serving.projector.errors import ApiServerError, ProjectorError
 from imagint_serving.projector.handovers import Handover
 from imagint_serving.projector.observations import (
+    Attempts,
     Holding,
     KeyReference,
     MintedToken,
     TenantView,
 )
-from imagint_serving.projector.plans import Action, Check, Mint, Remove, backoff, plan, renew_at
+from imagint_serving.projector.plans import (
+    Action,
+    Check,
+    Mint,
+    Remove,
+    backoff,
+    failed,
+    plan,
+    renew_at,
+)
 from imagint_serving.projector.settings import ProjectorSettings
 
 MIN_KEY_CHARACTERS = 16
@@ -100,15 +111,10 @@ class Projector:
     def _act_all(self, actions: list[Action], now: float) -> None:
         """Act for one tenant; a failure delays that tenant only."""
         for action in actions:
-            name = action.tenant if isinstance(action, Remove) else action.tenant.name
             try:
                 self._act(action, now)
             except (ProjectorError, OSError, KeyError, ValueError, jwt.PyJWTError) as error:
-                held = self._holdings.get(name, Holding())
-                failures = held.failures + 1
-                _log.warning("%s for %s: %s", type(action).__name__, name, describe(error))
-                self._holdings[name] = replace(held, failures=failures, retry_at=now + backoff(failures))
-                return
+                self._failed(action, error, now)
 
     def _act(self, action: Action, now: float) -> None:
         match action:
@@ -121,27 +127,53 @@ class Projector:
             case Check(tenant=tenant):
                 self._check(tenant, now)
 
+    def _failed(self, action: Action, error: Exception, now: float) -> None:
+        not_yet = isinstance(error, ApiServerError) and error.status in NOT_YET
+        match action:
+            case Mint(tenant=TenantView(name=name)):
+                held = self._held(name)
+                attempts = failed(held.minting, now, not_yet=not_yet)
+                self._holdings[name] = replace(held, minting=attempts)
+            case Check(tenant=TenantView(name=name)):
+                held = self._held(name)
+                attempts = failed(held.checking, now, not_yet=not_yet)
+                self._holdings[name] = replace(held, checking=attempts)
+            case Remove(tenant=name):
+                attempts = Attempts(1)
+        level = logging.INFO if not_yet else logging.WARNING
+        _log.log(level, "%s for %s, time %d: %s", type(action).__name__, name, attempts.failures, describe(error))
+
+    def _held(self, name: str) -> Holding:
+        return self._holdings.get(name, Holding())
+
     def _mint(self, tenant: TenantView, now: float) -> None:
         minted = self._source.mint_token(tenant.namespace, self._settings.token_seconds, now)
         self._handover.write_token(tenant.name, minted.token)
-        self._succeeded(
-            tenant.name,
+        self._holdings[tenant.name] = replace(
+            self._held(tenant.name),
             account_uid=minted.account_uid,
             renew_at=renew_at(minted.minted_at, minted.expires_at),
+            minting=Attempts(),
         )
         _log.info("minted a token for %s", tenant.name)
 
     def _check(self, tenant: TenantView, now: float) -> None:
         digests = self._digests(tenant)
         self._handover.write_keys(tenant.name, digests)
-        held = self._holdings.get(tenant.name, Holding())
-        if held.keys != tenant.api_keys:
-            _log.info("%s: %d of %d API keys usable", tenant.name, len(digests), len(tenant.api_keys))
         account = self._source.account_uid(tenant.namespace)
+        held = self._held(tenant.name)
+        if held.usable != len(digests):
+            _log.info("%s: %d of %d API keys usable", tenant.name, len(digests), len(tenant.api_keys))
         # A token dies with the account it was minted for, whatever its own life.
         stale = account is not None and account != held.account_uid
-        renewal = {"renew_at": 0.0} if stale else {}
-        self._succeeded(tenant.name, keys=tenant.api_keys, checked_at=now, **renewal)
+        self._holdings[tenant.name] = replace(
+            held,
+            renew_at=0.0 if stale else held.renew_at,
+            keys=tenant.api_keys,
+            usable=len(digests),
+            checked_at=now,
+            checking=Attempts(),
+        )
 
     def _digests(self, tenant: TenantView) -> dict[str, str]:
         values = {
@@ -150,10 +182,6 @@ class Projector:
         }
         usable = {name: value for name, value in values.items() if len(value) >= MIN_KEY_CHARACTERS}
         return {name: hashlib.sha256(value).hexdigest() for name, value in usable.items()}
-
-    def _succeeded(self, name: str, **changes: object) -> None:
-        held = self._holdings.get(name, Holding())
-        self._holdings[name] = replace(held, failures=0, retry_at=0.0, **changes)  # type: ignore[arg-type]
 
 
 def describe(error: Exception) -> str:

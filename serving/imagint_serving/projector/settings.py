@@ -18,7 +18,7 @@ class ProjectorSettings:
 
     kubeconfig: Path
     handover: Path
-    poll_seconds: float = 0.5
+    poll_seconds: float = 0.25
     token_seconds: int = 3600
     platform_seconds: float = 300.0
     actions_per_poll: int = 32

@@ -120,7 +120,7 @@ def test_a_changed_secret(
         del cluster.secrets["tenant-acme", "api-app"]
     else:
         cluster.set_secret("acme", "app", value)
-    projector.step(now + 0.5)
+    projector.step(now + 0.8)
     keys = keys_in(handover / "acme")
     assert keys.keys() == expected
     assert digest(APP) not in keys.values()
@@ -130,7 +130,7 @@ def test_a_tenant_that_is_gone_leaves_nothing(projector: Projector, handover: Pa
     now = time.time()
     projector.step(now)
     cluster.tenants.clear()
-    projector.step(now + 0.5)
+    projector.step(now + 0.8)
     assert not (handover / "acme").exists()
     assert (handover / "platform.json").exists()
 
@@ -151,7 +151,7 @@ def test_an_account_created_anew_gets_a_new_token_at_once(
     projector.step(now)
     first = (handover / "acme/vault-token").read_text()
     cluster.accounts["tenant-acme"] = "another-uid"
-    projector.step(now + 0.5)
+    projector.step(now + 0.8)
     projector.step(now + 1.0)
     assert (handover / "acme/vault-token").read_text() != first
 
@@ -164,11 +164,11 @@ def test_an_apiserver_that_cannot_list_removes_nothing(
     projector.step(now)
     cluster.failing = {"/tenants": status}
     waits = [projector.step(now + n) for n in range(1, 8)]
-    assert waits[0] == 0.5
+    assert waits[0] == 0.25
     assert waits[-1] == 8
     assert (handover / "acme/vault-token").exists()
     cluster.failing = {}
-    assert projector.step(now + 20) == 0.5
+    assert projector.step(now + 20) == 0.25
 
 
 def test_one_broken_tenant_does_not_hold_up_the_others(
@@ -178,7 +178,34 @@ def test_one_broken_tenant_does_not_hold_up_the_others(
     cluster.failing = {"namespaces/tenant-broken/": 403}
     projector.step(time.time())
     assert (handover / "acme/vault-token").exists()
-    assert not (handover / "broken").exists()
+    assert not (handover / "broken/vault-token").exists()
+
+
+def test_a_key_that_may_not_be_read_yet_does_not_keep_the_others_in_or_out(
+    projector: Projector, handover: Path, cluster: FakeCluster
+) -> None:
+    now = time.time()
+    projector.step(now)
+    cluster.failing = {"secrets/api-app": 403}
+    cluster.tenants["acme"] = cluster.tenants["acme"][1:]
+    projector.step(now + 0.3)
+    assert keys_in(handover / "acme") == {}
+    cluster.failing = {}
+    projector.step(now + 1.1)
+    assert keys_in(handover / "acme") == {"app": digest(APP)}
+
+
+def test_a_key_is_revoked_even_while_no_token_can_be_minted(
+    projector: Projector, handover: Path, cluster: FakeCluster
+) -> None:
+    cluster.failing = {"/token": 500}
+    now = time.time()
+    for n in range(10):
+        projector.step(now + n)
+    cluster.tenants["acme"] = cluster.tenants["acme"][:1]
+    projector.step(now + 10)
+    assert keys_in(handover / "acme") == {"web": digest(WEB)}
+    assert not (handover / "acme/vault-token").exists()
 
 
 def test_neither_token_nor_key_nor_body_is_logged(
@@ -219,7 +246,7 @@ def test_an_unreachable_apiserver_is_waited_for(server: FakeApiServer, handover:
     server.kubeconfig.write_text(text.replace(port, "1"))
     source = ApiServer(server.kubeconfig)
     projector = Projector(source, Handover(handover), ProjectorSettings(server.kubeconfig, handover))
-    assert projector.step(time.time()) == 0.5
+    assert projector.step(time.time()) == 0.25
     server.kubeconfig.write_text(text)
     projector.step(time.time())
     source.close()
