@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import signal
 import sys
 import time
 from datetime import UTC, datetime
@@ -37,6 +38,9 @@ def main() -> int:
     session = VaultSession(settings.vault_address, VAULT_ROLE, settings.vault_token_file)
     gateway = HttpGateway(settings.serve_url, settings.dataplane_token_file)
     around = Surroundings(now=lambda: datetime.now(UTC), monotonic=time.monotonic, nonce=lambda: secrets.token_hex(32))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn raises the signal again once it has drained: then, as before it listens, it means a clean end.
+        signal.signal(number, lambda *_: sys.exit(0))
     prober = Prober(KeyProber(session), gateway, ProbeStorage(settings.probes_folder), around)
     try:
         uvicorn.run(
