@@ -11,8 +11,8 @@ import time
 from datetime import UTC, datetime
 
 import uvicorn
-from imagint_privacy.vault import KeyProber, VaultSession
 
+from imagint_privacy.vault import KeyProber, VaultSession
 from imagint_serving.prober.application import build_application
 from imagint_serving.prober.errors import ProberSettingsError
 from imagint_serving.prober.gateways import HttpGateway
