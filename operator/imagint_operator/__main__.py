@@ -13,6 +13,12 @@ from imagint_operator.errors import SettingsError
 from imagint_operator.settings import Settings, from_environment
 
 SETTINGS_WRONG = 2
+QUIET = {
+    "kopf": logging.WARNING,
+    "kopf._core.reactor.running": logging.ERROR,
+    "httpx": logging.WARNING,
+    "asyncio": logging.WARNING,
+}
 
 
 async def _main(settings: Settings) -> None:
@@ -27,12 +33,7 @@ def main() -> int:
     """Run until told to stop."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # Kopf and the HTTP client log addresses and, at DEBUG, whole bodies.
-    for name, level in (
-        ("kopf", logging.WARNING),
-        ("kopf._core.reactor.running", logging.ERROR),
-        ("httpx", logging.WARNING),
-        ("asyncio", logging.WARNING),
-    ):
+    for name, level in QUIET.items():
         logging.getLogger(name).setLevel(level)
     try:
         asyncio.run(_main(from_environment(os.environ)))

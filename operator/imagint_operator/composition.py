@@ -11,9 +11,6 @@ import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from imagint_privacy.vault import EvidenceSigner, VaultSession
-from imagint_privacy.vault import KeyAdmin as VaultKeyAdmin
-
 from imagint_operator.dataplane.gateways import Gateways
 from imagint_operator.dataplane.prober import Prober
 from imagint_operator.keyrings import KeyRing
@@ -33,7 +30,8 @@ from imagint_operator.requests.controller import RequestController
 from imagint_operator.requests.execute import Peers
 from imagint_operator.runtime import Controller, Runtime
 from imagint_operator.serve.rest import RestServe
-from imagint_operator.serve.writer import SERVE, ServeWriter
+from imagint_operator.serve.views import SERVE
+from imagint_operator.serve.writer import ServeWriter
 from imagint_operator.settings import Settings
 from imagint_operator.tenants.controller import TenantController
 from imagint_operator.tenants.execute import Executor
@@ -44,6 +42,8 @@ from imagint_operator.watchers import Watcher
 from imagint_operator.workqueues import WorkQueue
 from imagint_operator.world import World
 from imagint_privacy.keys.ports import KeyAdmin, Signer
+from imagint_privacy.vault import EvidenceSigner, VaultSession
+from imagint_privacy.vault import KeyAdmin as VaultKeyAdmin
 
 COALESCE_SECONDS = 0.05
 STOP_SECONDS = 2.5

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from imagint_operator.kube.resources import ObjectKey
-from imagint_operator.serve.writer import ServeView
+from imagint_operator.serve.views import ServeView
 from imagint_operator.times import Clock
 
 

@@ -76,10 +76,16 @@ class Copies(Answer):
     copies: tuple[TreeCopy, ...]
 
 
+class ReplicaSeen(Answer):
+    """One replica of the Gateway."""
+
+    id: str
+
+
 class Caches(Answer):
     """Every replica has forgotten the old tree."""
 
-    replicas: tuple[str, ...] = ()
+    replicas: tuple[ReplicaSeen, ...] = ()
     bound_seconds: float
 
 

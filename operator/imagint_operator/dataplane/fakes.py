@@ -121,7 +121,7 @@ class FakeGateways(FakeServer):
         return self._caches_answer(tenant, erasure)
 
     def _caches_answer(self, _tenant: FakeTenant, _erasure: FakeErasure) -> Reply:
-        return 200, {"replicas": ["replica-0"], "bound_seconds": 5}
+        return 200, {"replicas": [{"id": "replica-0", "generation": 1}], "bound_seconds": 5}
 
     def _purge(self, _name: str, tenant: FakeTenant, erasure: FakeErasure, _body: dict[str, Any]) -> Reply:
         tenant.records.pop(erasure.subject, None)

@@ -12,7 +12,7 @@ from imagint_operator.kube.resources import MODEL_DEPLOYMENTS, ObjectKey
 from imagint_operator.models.execute import execute
 from imagint_operator.models.observe import observe
 from imagint_operator.models.plan import ANSWERING, READY, plan, status
-from imagint_operator.serve.writer import SERVE
+from imagint_operator.serve.views import SERVE
 from imagint_operator.world import World
 
 UNREADY_SECONDS = 5.0

@@ -6,7 +6,7 @@ from imagint_operator.api.models import ProbeStatus
 from imagint_operator.dataplane.gateways import Gateways
 from imagint_operator.errors import OperatorError
 from imagint_operator.models.plan import Action, AskWriter, Probe, Probed
-from imagint_operator.serve.writer import SERVE
+from imagint_operator.serve.views import SERVE
 from imagint_operator.world import World
 
 

@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from imagint_operator import names
 from imagint_operator.api.models import ModelDeployment
 from imagint_operator.api.tenants import Tenant
-from imagint_operator.errors import OperatorError
 from imagint_operator.kube.client import KubeClient
 from imagint_operator.kube.resources import TENANTS
-from imagint_operator.serve.writer import AppState, ServeView
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """Everything that the plan is made from."""
-
-    tenant: Tenant | None = None
-    app: AppState | None = None
-    gateway: AppState | None = None
-    problem: OperatorError | None = None
+from imagint_operator.models.observations import Observed
+from imagint_operator.serve.views import ServeView
 
 
 async def observe(client: KubeClient, model: ModelDeployment, view: ServeView | None) -> Observed:

@@ -10,7 +10,7 @@ from imagint_operator.api.models import ModelDeployment, ModelDeploymentStatus, 
 from imagint_operator.api.tenants import Compute
 from imagint_operator.conditions import Verdict, holds, merged, no, unknown, yes
 from imagint_operator.errors import OperatorError
-from imagint_operator.models.observe import Observed
+from imagint_operator.models.observations import Observed
 from imagint_operator.serve.ports import AppStatus
 
 READY = "Ready"

@@ -20,7 +20,7 @@ from imagint_operator.api.requests import (
 )
 from imagint_operator.errors import EvidenceRefusedError
 from imagint_operator.requests.findings import NO_PLAINTEXT_BACKUP, NOT_EXPORTABLE, UPSERT_DISABLED
-from imagint_operator.requests.observe import received_at
+from imagint_operator.requests.observations import received_at
 from imagint_operator.requests.plan import step
 from imagint_operator.requests.progress import nothing_held
 from imagint_privacy import evidence as ev

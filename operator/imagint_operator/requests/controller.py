@@ -15,7 +15,8 @@ from imagint_operator.kube.events import Recorder
 from imagint_operator.kube.resources import DATA_SUBJECT_REQUESTS, ObjectKey
 from imagint_operator.requests import progress
 from imagint_operator.requests.execute import KEY_OPERATIONS, Erasure, Peers, execute
-from imagint_operator.requests.observe import COMPLETE, Observed, observe
+from imagint_operator.requests.observations import COMPLETE, Observed
+from imagint_operator.requests.observe import observe
 from imagint_operator.requests.plan import Decision, Rest, Run, Wait, plan, step, without_looking
 from imagint_operator.world import World
 

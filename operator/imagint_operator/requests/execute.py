@@ -17,7 +17,7 @@ from imagint_operator.keyrings import KeyRing, translated
 from imagint_operator.kube.client import KubeClient
 from imagint_operator.kube.resources import CONFIG_MAPS
 from imagint_operator.requests import certificates, findings
-from imagint_operator.requests.observe import Observed, received_at
+from imagint_operator.requests.observations import Observed, received_at
 from imagint_operator.requests.plan import Operation, step
 from imagint_operator.requests.progress import Finding
 from imagint_operator.times import Clock

@@ -80,7 +80,8 @@ def copied(answer: Copies) -> Finding:
 
 def dropped(answer: Caches) -> Finding:
     """Every replica, and the bound."""
-    return Finding(result=StepResult(replicas=answer.replicas, bound_seconds=answer.bound_seconds))
+    replicas = tuple(replica.id for replica in answer.replicas)
+    return Finding(result=StepResult(replicas=replicas, bound_seconds=answer.bound_seconds))
 
 
 def trimmed(key: KeyState, *, upsert_disabled: bool) -> Finding:

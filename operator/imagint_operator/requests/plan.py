@@ -23,7 +23,7 @@ from imagint_operator.api.requests import (
     StepState,
 )
 from imagint_operator.conditions import holds
-from imagint_operator.requests.observe import COMPLETE, Observed, between_rotate_and_trim, received_at, turn
+from imagint_operator.requests.observations import COMPLETE, Observed, between_rotate_and_trim, received_at, turn
 from imagint_privacy.keys.ports import KeyState
 
 CLOCK_SKEW = timedelta(seconds=60)

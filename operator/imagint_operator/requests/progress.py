@@ -17,7 +17,7 @@ from imagint_operator.api.requests import (
     StepState,
 )
 from imagint_operator.conditions import Verdict, merged, no, yes
-from imagint_operator.requests.observe import COMPLETE, received_at
+from imagint_operator.requests.observations import COMPLETE, received_at
 from imagint_operator.requests.plan import step
 from imagint_privacy import clocks
 

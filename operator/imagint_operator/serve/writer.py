@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from imagint_operator.api.models import ModelDeployment
@@ -20,46 +19,15 @@ from imagint_operator.kube.differences import covers
 from imagint_operator.kube.resources import MODEL_DEPLOYMENTS, TENANTS, ObjectKey
 from imagint_operator.serve.applications import Application, is_served, render
 from imagint_operator.serve.ports import AppStatus, Deployed, ServePort
+from imagint_operator.serve.views import AppState, ServeView
 from imagint_operator.settings import Settings
 from imagint_operator.times import Clock
 
-SERVE = ObjectKey("Serve", "", "applications")
 UNSETTLED_SECONDS = 0.4
 SETTLED_SECONDS = 5.0
 FAILED_SECONDS = 30.0
 _UNSETTLED = {AppStatus.NOT_STARTED, AppStatus.DEPLOYING, AppStatus.DELETING}
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class AppState:
-    """One application: what is wanted and what is there."""
-
-    source: ObjectKey
-    generation: int
-    digest: str
-    status: AppStatus
-    current: bool
-
-    @property
-    def running(self) -> bool:
-        """Whether Serve runs what is wanted."""
-        return self.current and self.status is AppStatus.RUNNING
-
-
-@dataclass(frozen=True, slots=True)
-class ServeView:
-    """What the writer last saw. `problem` says why it could not look or write."""
-
-    apps: Mapping[str, AppState] = field(default_factory=dict)
-    present: frozenset[str] = frozenset()
-    leaving: Mapping[str, str] = field(default_factory=dict)
-    problem: OperatorError | None = None
-
-    def drained(self, tenant: Tenant) -> bool:
-        """Whether the tenant was left out on purpose and none of its applications is there any more."""
-        mine = (name for name in self.present if name.startswith(f"{tenant.name}."))
-        return self.problem is None and tenant.metadata.uid in self.leaving and not any(mine)
 
 
 class ServeWriter:

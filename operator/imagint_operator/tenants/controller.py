@@ -8,9 +8,10 @@ from imagint_operator.kube import statuses
 from imagint_operator.kube.client import KubeClient
 from imagint_operator.kube.events import Recorder
 from imagint_operator.kube.resources import TENANTS, ObjectKey
-from imagint_operator.serve.writer import SERVE
+from imagint_operator.serve.views import SERVE
 from imagint_operator.tenants.execute import Executor
-from imagint_operator.tenants.observe import Observed, Observer
+from imagint_operator.tenants.observations import Observed
+from imagint_operator.tenants.observe import Observer
 from imagint_operator.tenants.plan import RemoveFinalizer, plan, shred_at
 from imagint_operator.tenants.status import GATEWAY_READY, READY, status
 from imagint_operator.world import World

@@ -12,7 +12,7 @@ from imagint_operator.keyrings import KeyRing
 from imagint_operator.kube.client import KubeClient
 from imagint_operator.kube.resources import NAMESPACES, TENANTS
 from imagint_operator.tenants import walls
-from imagint_operator.tenants.observe import KeyView, Observed
+from imagint_operator.tenants.observations import KeyView, Observed
 from imagint_operator.tenants.plan import (
     Action,
     AddFinalizer,

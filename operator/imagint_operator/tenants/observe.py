@@ -3,51 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
 
 from imagint_operator import names
 from imagint_operator.api.tenants import Tenant
-from imagint_operator.dataplane.answers import GatewayStatus
 from imagint_operator.dataplane.gateways import Gateways
 from imagint_operator.errors import OperatorError
 from imagint_operator.keyrings import KeyRing
 from imagint_operator.kube.client import KubeClient
-from imagint_operator.kube.resources import NAMESPACES, ObjectKey
-from imagint_operator.serve.writer import AppState, ServeView
+from imagint_operator.kube.resources import NAMESPACES
+from imagint_operator.serve.views import ServeView
 from imagint_operator.tenants import walls
-from imagint_privacy.keys.ports import KeyState
-
-Object = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class KeyView:
-    """The tenant's key, or why it cannot be seen."""
-
-    state: KeyState | None = None
-    problem: OperatorError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GatewayView:
-    """The tenant's Gateway: what Serve says and what the Gateway itself says."""
-
-    app: AppState | None = None
-    status: GatewayStatus | None = None
-    problem: OperatorError | None = None
-    drained: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """Everything that the plan is made from."""
-
-    namespace: Object | None = None
-    contents: Mapping[ObjectKey, Object | None] = field(default_factory=dict)
-    key: KeyView = KeyView()
-    gateway: GatewayView = GatewayView()
+from imagint_operator.tenants.observations import GatewayView, KeyView, Observed
 
 
 class Observer:

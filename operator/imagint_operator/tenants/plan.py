@@ -12,7 +12,7 @@ from imagint_operator.api.tenants import DeletionPolicy, Tenant
 from imagint_operator.kube.differences import up_to_date
 from imagint_operator.kube.resources import NAMESPACES, ObjectKey
 from imagint_operator.tenants import walls
-from imagint_operator.tenants.observe import Observed
+from imagint_operator.tenants.observations import Observed
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from imagint_operator.conditions import Verdict, merged, no, unknown, yes
 from imagint_operator.kube.differences import up_to_date
 from imagint_operator.serve.ports import AppStatus
 from imagint_operator.tenants import walls
-from imagint_operator.tenants.observe import Observed
+from imagint_operator.tenants.observations import Observed
 from imagint_operator.tenants.plan import conflict, shred_at, terminating
 
 READY = "Ready"

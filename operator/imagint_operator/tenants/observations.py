@@ -1,0 +1,43 @@
+"""What a tenant consists of at one moment, as plain data for the plan and the status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from imagint_operator.dataplane.answers import GatewayStatus
+from imagint_operator.errors import OperatorError
+from imagint_operator.kube.resources import ObjectKey
+from imagint_operator.serve.views import AppState
+from imagint_privacy.keys.ports import KeyState
+
+Object = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyView:
+    """The tenant's key, or why it cannot be seen."""
+
+    state: KeyState | None = None
+    problem: OperatorError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayView:
+    """The tenant's Gateway: what Serve says and what the Gateway itself says."""
+
+    app: AppState | None = None
+    status: GatewayStatus | None = None
+    problem: OperatorError | None = None
+    drained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Everything that the plan is made from."""
+
+    namespace: Object | None = None
+    contents: Mapping[ObjectKey, Object | None] = field(default_factory=dict)
+    key: KeyView = KeyView()
+    gateway: GatewayView = GatewayView()

@@ -1,0 +1,191 @@
+"""What a Tenant needs next, over every stage of its life."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from imagint_operator.api.tenants import Tenant
+from imagint_operator.errors import VaultUnavailableError
+from imagint_operator.kube.resources import NAMESPACES
+from imagint_operator.tenants import walls
+from imagint_operator.tenants.observations import GatewayView, KeyView, Observed
+from imagint_operator.tenants.plan import (
+    Action,
+    AddFinalizer,
+    Apply,
+    DeleteNamespace,
+    DestroyKey,
+    EnsureKey,
+    RemoveFinalizer,
+    plan,
+)
+from imagint_privacy.keys.ports import KeyState
+
+MakeTenant = Callable[..., Tenant]
+KEY = KeyState("tenant-acme", 1, 1, 0, 0, exportable=False, allow_plaintext_backup=False, deletion_allowed=False)
+FINALIZER = {"finalizers": ["imagint.ai/tenant"]}
+RECORDED = {"key": {"name": "tenant-acme", "version": 1}}
+SHRED = {"deletion": {"policy": "Shred"}}
+NO_VAULT = KeyView(problem=VaultUnavailableError("Vault is sealed or unreachable"))
+
+
+def settled(tenant: Tenant) -> Observed:
+    """Everything in place."""
+    namespace = walls.namespace(tenant)
+    namespace["metadata"] |= {"uid": "ns-uid"}
+    return Observed(namespace, dict(walls.contents(tenant)), KeyView(KEY), GatewayView())
+
+
+def carried_out(observed: Observed, actions: tuple[Action, ...], tenant: Tenant) -> tuple[Observed, Tenant]:
+    """The world after a plan."""
+    for action in actions:
+        match action:
+            case AddFinalizer():
+                metadata = tenant.metadata.model_copy(update={"finalizers": ("imagint.ai/tenant",)})
+                tenant = tenant.model_copy(update={"metadata": metadata})
+            case RemoveFinalizer():
+                metadata = tenant.metadata.model_copy(update={"finalizers": ()})
+                tenant = tenant.model_copy(update={"metadata": metadata})
+            case Apply(key, manifest) if key.kind == NAMESPACES.kind:
+                metadata_now = {**manifest["metadata"], "uid": "ns-uid"}
+                observed = replace(observed, namespace={**manifest, "metadata": metadata_now})
+            case Apply(key, manifest):
+                observed = replace(observed, contents={**observed.contents, key: manifest})
+            case EnsureKey(name):
+                observed = replace(observed, key=KeyView(replace(KEY, name=name)))
+            case DestroyKey():
+                observed = replace(observed, key=KeyView())
+            case DeleteNamespace():
+                observed = replace(observed, namespace=None)
+    return observed, tenant
+
+
+def test_a_new_tenant_gets_everything_in_one_plan(make_tenant: MakeTenant, now: datetime) -> None:
+    tenant = make_tenant()
+    actions = plan(tenant, Observed(), now)
+    assert actions[0] == AddFinalizer()
+    assert EnsureKey("tenant-acme") in actions
+    applied = {action.key.name for action in actions if isinstance(action, Apply)}
+    assert {
+        "tenant-acme",
+        "imagint-default-deny",
+        "imagint-allow-dns",
+        "imagint-dataplane",
+        "imagint-api-keys",
+    } <= applied
+
+
+def test_what_stands_is_left_alone(make_tenant: MakeTenant, now: datetime) -> None:
+    tenant = make_tenant(**FINALIZER, status=RECORDED)
+    assert plan(tenant, settled(tenant), now) == ()
+
+
+def test_planning_what_was_done_plans_nothing(make_tenant: MakeTenant, now: datetime) -> None:
+    for here, has_key, final in itertools.product([True, False], repeat=3):
+        tenant = make_tenant(**(FINALIZER if final else {}))
+        whole = settled(tenant)
+        observed = Observed(whole.namespace if here else None, {}, whole.key if has_key else KeyView())
+        observed, tenant = carried_out(observed, plan(tenant, observed, now), tenant)
+        assert plan(tenant, observed, now) == ()
+
+
+def test_a_wall_that_was_moved_is_put_back(make_tenant: MakeTenant, now: datetime) -> None:
+    tenant = make_tenant(**FINALIZER)
+    observed = settled(tenant)
+    key = next(key for key in observed.contents if key.name == "imagint-default-deny")
+    (action,) = plan(tenant, replace(observed, contents={**observed.contents, key: None}), now)
+    assert isinstance(action, Apply)
+    assert action.key == key
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        pytest.param({"name": "tenant-acme", "uid": "1"}, id="made by somebody without labels"),
+        pytest.param({"name": "tenant-acme", "uid": "1", "labels": {"imagint.ai/tenant": "acme"}}, id="half labelled"),
+        pytest.param(
+            {"name": "tenant-acme", "uid": "1", "labels": {"app.kubernetes.io/managed-by": "imagint-operator",
+             "imagint.ai/tenant": "acme"}, "annotations": {"imagint.ai/tenant-uid": "an older tenant"}},
+            id="left by an earlier tenant of the same name",
+        ),
+    ],
+)  # fmt: skip
+def test_a_namespace_of_somebody_else_is_neither_adopted_nor_deleted(
+    make_tenant: MakeTenant, now: datetime, metadata: dict[str, Any]
+) -> None:
+    observed = Observed(namespace={"metadata": metadata}, gateway=GatewayView(drained=True), key=KeyView(KEY))
+    assert plan(make_tenant(**FINALIZER), observed, now) == ()
+    leaving = make_tenant(**FINALIZER, spec=SHRED, deletionTimestamp=now.isoformat())
+    assert plan(leaving, observed, now) == (RemoveFinalizer(),)
+
+
+def test_a_key_that_was_lost_is_not_made_anew(make_tenant: MakeTenant, now: datetime) -> None:
+    tenant = make_tenant(**FINALIZER, status=RECORDED)
+    assert plan(tenant, replace(settled(tenant), key=KeyView()), now) == ()
+
+
+def test_nothing_is_made_while_vault_is_silent(make_tenant: MakeTenant, now: datetime) -> None:
+    tenant = make_tenant(**FINALIZER)
+    assert plan(tenant, replace(settled(tenant), key=NO_VAULT), now) == ()
+
+
+def test_without_api_keys_the_projector_may_read_no_secret(make_tenant: MakeTenant) -> None:
+    roles = [manifest for key, manifest in walls.contents(make_tenant()).items() if key.kind == "Role"]
+    assert [role["rules"] for role in roles] == [[]]
+
+
+def test_the_projector_may_read_exactly_the_named_secrets(make_tenant: MakeTenant) -> None:
+    refs = [{"name": name, "secretRef": {"name": secret, "key": "k"}} for name, secret in [("a", "s2"), ("b", "s1")]]
+    tenant = make_tenant(spec={"apiKeys": refs})
+    (role,) = [manifest for key, manifest in walls.contents(tenant).items() if key.kind == "Role"]
+    assert [rule["resourceNames"] for rule in role["rules"]] == [["s1", "s2"]]
+
+
+class TestDeletion:
+    """Drain, destroy the key, delete the namespace, let go; each only after the one before."""
+
+    def test_refuse_keeps_everything(self, make_tenant: MakeTenant, now: datetime) -> None:
+        tenant = make_tenant(**FINALIZER, deletionTimestamp=now.isoformat())
+        drained = replace(settled(tenant), gateway=GatewayView(drained=True))
+        assert plan(tenant, drained, now + timedelta(days=9999)) == ()
+
+    def test_grace_is_waited_for(self, make_tenant: MakeTenant, now: datetime) -> None:
+        spec = {"deletion": {"policy": "Shred", "graceSeconds": 60}}
+        tenant = make_tenant(**FINALIZER, spec=spec, deletionTimestamp=now.isoformat())
+        observed = replace(settled(tenant), gateway=GatewayView(drained=True))
+        assert plan(tenant, observed, now + timedelta(seconds=59)) == ()
+        assert plan(tenant, observed, now + timedelta(seconds=60)) == (DestroyKey("tenant-acme"),)
+
+    def test_the_whole_way(self, make_tenant: MakeTenant, now: datetime) -> None:
+        tenant = make_tenant(**FINALIZER, spec=SHRED, deletionTimestamp=now.isoformat())
+        observed = replace(settled(tenant), gateway=GatewayView(drained=True))
+        done: list[Action] = []
+        while actions := plan(tenant, observed, now):
+            done += actions
+            observed, tenant = carried_out(observed, actions, tenant)
+        assert done == [DestroyKey("tenant-acme"), DeleteNamespace("tenant-acme", "ns-uid"), RemoveFinalizer()]
+
+    def test_the_key_is_destroyed_only_when_nothing_runs_and_let_go_only_without_key(
+        self, make_tenant: MakeTenant, now: datetime
+    ) -> None:
+        """Safety, over every policy, key and drain observation."""
+        keys = [KeyView(KEY), KeyView(), NO_VAULT]
+        for policy, key, drained, here, late in itertools.product(
+            ["Shred", "Refuse"], keys, [True, False], [True, False], [True, False]
+        ):
+            spec = {"deletion": {"policy": policy, "graceSeconds": 60}}
+            tenant = make_tenant(**FINALIZER, spec=spec, deletionTimestamp=now.isoformat())
+            whole = settled(tenant)
+            observed = Observed(whole.namespace if here else None, whole.contents, key, GatewayView(drained=drained))
+            actions = plan(tenant, observed, now + timedelta(seconds=60 if late else 0))
+            if DestroyKey("tenant-acme") in actions:
+                assert (policy, drained, late) == ("Shred", True, True)
+            if RemoveFinalizer() in actions:
+                assert key == KeyView()
+                assert not here
