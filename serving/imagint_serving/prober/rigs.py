@@ -10,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 
 from imagint_privacy.keys.fakes import FakeTransit
-from imagint_privacy.keys.ports import KeyProber, KeyState, Refusal
+from imagint_privacy.keys.ports import KeyAdmin, KeyProber, KeyState, Refusal, RootWrapper
 from imagint_serving.prober.fakes import FakeGateway
 from imagint_serving.prober.gateways import HttpGateway
 from imagint_serving.prober.messages import AfterQuestion, Question
@@ -27,14 +28,28 @@ AFTER = AfterQuestion(tenant="acme", namespace="tenant-acme", subject=SUBJECT, k
 START = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
 
 
+class Keys(Protocol):
+    """A key service: the true fake, or a real Vault."""
+
+    def admin(self) -> KeyAdmin:
+        """The operator's view."""
+
+    def tenant_key(self, name: str) -> RootWrapper:
+        """The data plane's view of one key."""
+
+    def prober(self) -> KeyProber:
+        """The prober's view."""
+
+
 class Scene:
     """A tenant with two subjects, its Vault key, and a prober that can be ended and started anew."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, keys: Keys | None = None) -> None:
         self.transit = FakeTransit()
-        self.admin = self.transit.admin()
+        self.keys = keys or self.transit
+        self.admin = self.keys.admin()
         self.admin.ensure("tenant-acme")
-        self.gateway = FakeGateway("acme", self.transit.tenant_key("tenant-acme"))
+        self.gateway = FakeGateway("acme", self.keys.tenant_key("tenant-acme"))
         for subject, category in itertools.product((SUBJECT, SURVIVOR), ("prompts", "images")):
             self.gateway.hold(subject, category, 2)
         self.storage = ProbeStorage(folder / "probes")
@@ -52,7 +67,7 @@ class Scene:
             nonce=lambda: f"{next(numbers):064x}",
         )
         http = HttpGateway("http://serve.test", self.token, self.gateway.transport())
-        return Prober(vault or self.transit.prober(), http, storage or self.storage, around)
+        return Prober(vault or self.keys.prober(), http, storage or self.storage, around)
 
     def erase(self, categories: tuple[str, ...] = ()) -> None:
         """Erase the subject for good, as the operator and the data plane do."""
