@@ -62,44 +62,47 @@ class Batcher(Generic[Shape, Item, Made]):
         self._policy = policy
         self._executor = executor
         self._queues: dict[Shape, deque[Waiting[Item, Made]]] = {}
-        self._arrival = asyncio.Event()
+        self._arrival: asyncio.Future[None] | None = None
         self._runner: asyncio.Task[None] | None = None
 
     async def submit(self, shape: Shape, items: Sequence[Item]) -> list[Made]:
         """Return one result an item; whatever the batch raises is raised to each of its callers."""
         loop = asyncio.get_running_loop()
-        waiting = [Waiting[Item, Made](item, loop.time(), loop.create_future()) for item in items]
+        waiting: list[Waiting[Item, Made]] = [Waiting(item, loop.time(), loop.create_future()) for item in items]
         if not waiting:
             return []
         self._queues.setdefault(shape, deque()).extend(waiting)
-        self._arrival.set()
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
         if self._runner is None or self._runner.done():
             self._runner = loop.create_task(self._work())
         # Cancelling the caller cancels these futures, and `_take` leaves them out.
         return list(await asyncio.gather(*(each.result for each in waiting)))
 
     async def _work(self) -> None:
-        """Run batches until nothing waits."""
-        loop = asyncio.get_running_loop()
-        while self._queues:
-            self._arrival.clear()
-            times = {shape: [each.since for each in queue] for shape, queue in self._queues.items()}
-            shape, delay = choose(times, loop.time(), self._policy)
-            if delay > 0:
-                await self._wait_for_more(delay)
-            else:
-                await self._batch(shape, self._take(shape))
-
-    async def _wait_for_more(self, seconds: float) -> None:
+        """Run batches until nothing waits; if that fails, nobody is left waiting."""
         try:
-            async with asyncio.timeout(seconds):
-                await self._arrival.wait()
-        except TimeoutError:
-            return
+            while self._queues:
+                await self._round()
+        finally:
+            for each in [each for queue in self._queues.values() for each in queue]:
+                each.result.cancel()
+            self._queues.clear()
+
+    async def _round(self) -> None:
+        loop = asyncio.get_running_loop()
+        times = {shape: [each.since for each in queue] for shape, queue in self._queues.items()}
+        shape, delay = choose(times, loop.time(), self._policy)
+        if delay > 0:
+            self._arrival = loop.create_future()
+            await asyncio.wait([self._arrival], timeout=delay)
+        else:
+            await self._batch(shape, self._take(shape))
 
     def _take(self, shape: Shape) -> list[Waiting[Item, Made]]:
         """Take the oldest items of that shape whose callers still want them."""
-        queue, batch = self._queues[shape], list[Waiting[Item, Made]]()
+        queue = self._queues[shape]
+        batch: list[Waiting[Item, Made]] = []
         while queue and len(batch) < self._policy.max_size:
             if not (each := queue.popleft()).result.done():
                 batch.append(each)

@@ -42,7 +42,7 @@ def load(source: ModelSource, dtype: torch.dtype, hub: Hub = download) -> Any:
     folder = _folder(source, name, hub)
     try:
         pipeline = _pipeline_class(folder, name).from_pretrained(
-            folder, torch_dtype=dtype, use_safetensors=True, low_cpu_mem_usage=is_accelerate_available()
+            folder, dtype=dtype, use_safetensors=True, low_cpu_mem_usage=is_accelerate_available()
         )
     except ModelLoadError:
         raise

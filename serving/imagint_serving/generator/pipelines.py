@@ -25,6 +25,7 @@ from imagint_serving.errors import (
 LARGEST_SIDE = 4096
 LARGEST_GUIDANCE = 100.0
 _DEFAULT_TIMESTEPS = 1000
+_ALWAYS_GIVEN = {"prompt", "generator", "output_type", "args", "kwargs"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,9 @@ class ImagePipeline:
     """A loaded text-to-image pipeline."""
 
     def __init__(self, pipeline: Any, model: str) -> None:
-        parameters = inspect.signature(pipeline.__call__).parameters
+        parameters = inspect.signature(pipeline).parameters
         needed = {name for name, each in parameters.items() if each.default is inspect.Parameter.empty}
-        if "prompt" not in parameters or "generator" not in parameters or needed - {"prompt", "args", "kwargs"}:
+        if "prompt" not in parameters or "generator" not in parameters or needed - _ALWAYS_GIVEN:
             raise ModelLoadError(f"model {model}: {type(pipeline).__name__} makes no images from text alone")
         self._pipeline = pipeline
         self._model = model

@@ -9,6 +9,7 @@ here may log or keep a prompt.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -48,7 +49,12 @@ class ShapesPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers is u
     @property
     def native_side(self) -> int:
         """Width and height the model was trained at."""
-        return int(self.unet.config.sample_size)
+        return int(self.unet.config.sample_size) * self.patch
+
+    @property
+    def patch(self) -> int:
+        """How many pixels side by side the U-Net sees as one place: its channels are theirs."""
+        return math.isqrt(int(self.unet.config.in_channels) // 3)
 
     def size_problem(self, width: int, height: int) -> str | None:
         """Say why this model cannot make pictures of that size; `None` when it can."""
@@ -64,7 +70,7 @@ class ShapesPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers is u
         height: int | None = None,
         width: int | None = None,
         num_inference_steps: int = 12,
-        guidance_scale: float = 2.0,
+        guidance_scale: float = 3.0,
         negative_prompt: str | Sequence[str] | None = None,
         num_images_per_prompt: int = 1,
         generator: torch.Generator | list[torch.Generator] | None = None,
@@ -89,7 +95,8 @@ class ShapesPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers is u
         if guidance_scale > 1:
             against = self._encode(_negatives(negative_prompt, len(prompts), num_images_per_prompt))
         if latents is None:
-            shape = (len(prompts), int(self.unet.config.in_channels), side, side)
+            places = side // self.patch
+            shape = (len(prompts), int(self.unet.config.in_channels), places, places)
             latents = randn_tensor(shape, generator, self._execution_device, torch.float32)
         watch = (callback_on_step_end, callback_on_step_end_tensor_inputs)
         latents = self._denoise(latents, text, against, (num_inference_steps, guidance_scale), watch)
@@ -153,6 +160,7 @@ class ShapesPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers is u
         """Enlarge and convert."""
         if output_type == "latent":
             return latents
+        latents = functional.pixel_shuffle(latents, self.patch)
         if width != self.native_side:
             latents = functional.interpolate(latents, size=(width, width), mode="bicubic", align_corners=False)
         return self.image_processor.postprocess(latents.clamp(-1, 1), output_type)

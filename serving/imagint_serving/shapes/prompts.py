@@ -86,8 +86,8 @@ def _background(words: list[str], colours: list[int], owned: int | None) -> int 
     for place, word in enumerate(words):
         if word in ON_WORDS and (tied := _tied(words, range(place + 1, len(words)))) is not None:
             return tied
-    marked = [index for index in colours if index != owned and any(word in ON_WORDS for word in words[:index])]
-    return next(iter(marked), None)
+    marker = next((place for place, word in enumerate(words) if word in ON_WORDS), len(words))
+    return next((index for index in colours if index > marker and index != owned), None)
 
 
 def _tied(words: list[str], places: range) -> int | None:

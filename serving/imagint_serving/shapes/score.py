@@ -38,8 +38,8 @@ def score_pipeline(pipeline: ShapesPipeline, seed: int) -> Score:
     for start in range(0, len(prompts), _BATCH):
         batch = prompts[start : start + _BATCH]
         generators = [torch.Generator().manual_seed(seed * 1000 + start + i) for i in range(len(batch))]
-        pictures.append(pipeline(batch, generator=generators, output_type="latent", return_dict=False)[0])
-    return score(torch.cat(pictures).clamp(-1, 1), scenes)
+        pictures.append(pipeline(batch, generator=generators, output_type="pt", return_dict=False)[0])
+    return score(torch.cat(pictures) * 2 - 1, scenes)
 
 
 def report(scores: list[Score], console: Console) -> float:
