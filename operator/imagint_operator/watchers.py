@@ -29,6 +29,7 @@ class Watcher:
     def __init__(self, connection: Connection, notify: Callable[[ObjectKey], None]) -> None:
         self._connection = connection
         self._notify = notify
+        self._seen: dict[ObjectKey, tuple[object, ...]] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
 
@@ -67,11 +68,20 @@ class Watcher:
         return registry
 
     def _handler(self, resource: Resource) -> Callable[..., Any]:
-        async def changed(name: str | None, namespace: str | None, **_: Any) -> None:
-            if name:
-                self._notify(ObjectKey(resource.kind, namespace or "", name))
+        async def changed(name: str | None, namespace: str | None, event: Any, meta: Any, **_: Any) -> None:
+            key = ObjectKey(resource.kind, namespace or "", name or "")
+            if self._news(key, event["type"], meta):
+                self._notify(key)
 
         return changed
+
+    def _news(self, key: ObjectKey, event: str | None, meta: Any) -> bool:
+        """Whether anything changed but the status: our own writes must neither wake us nor cut a pause short."""
+        before = self._seen.pop(key, None)
+        if event == "DELETED":
+            return True
+        self._seen[key] = (meta.get("uid"), meta.get("generation"), meta.get("deletionTimestamp"))
+        return before != self._seen[key]
 
     async def _login(self, **_: Any) -> kopf.ConnectionInfo:
         return kopf.ConnectionInfo(

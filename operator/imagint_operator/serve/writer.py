@@ -93,10 +93,11 @@ class ServeWriter:
 
 
 def _concerned(before: ServeView | None, after: ServeView) -> set[ObjectKey]:
-    """Whose state has changed between two looks."""
+    """Whose state has changed between two looks. A Gateway's concerns its tenant's models, and the other way round."""
     if before is None or (before.problem is None) != (after.problem is None):
         return {state.source for state in after.apps.values()} | _tenants(after.leaving.values())
-    changed = {state.source for name, state in after.apps.items() if before.apps.get(name) != state}
+    turned = {name.partition(".")[0] for name, state in after.apps.items() if before.apps.get(name) != state}
+    changed = {state.source for name, state in after.apps.items() if name.partition(".")[0] in turned}
     gone = before.present - after.present
     left = [name for uid, name in after.leaving.items() if uid not in before.leaving]
     return changed | _tenants(name.partition(".")[0] for name in gone) | _tenants(left)

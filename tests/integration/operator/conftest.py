@@ -1,0 +1,228 @@
+"""A real control plane (etcd, apiserver, controller-manager, Vault) and an operator in this process.
+
+The data plane is the small true fake that lives beside the adapters. A test can cut the operator off at any of its
+writes, as kill -9 would, and start another one with an empty memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imagint_dev.stack import CONTROL_PLANE, Stack
+from imagint_operator import composition
+from imagint_operator.dataplane.fakes import FakeGateways, FakeProber
+from imagint_operator.kube import connections
+from imagint_operator.serve.fakes import FakeServe
+from imagint_operator.serve.views import SERVE
+from imagint_operator.settings import Settings
+from imagint_operator.trust import TRUST
+from imagint_operator.watchers import Watcher
+from imagint_privacy.keys.ports import KeyAdmin, KeyState
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    made = Stack(tmp_path_factory.mktemp("state"))
+    made.up(parts=CONTROL_PLANE)
+    yield made
+    made.down(purge=True)
+
+
+class Cluster:
+    """kubectl, with JSON."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+
+    def run(self, *arguments: str, stdin: str | None = None) -> str:
+        return self.stack.kubectl(*arguments, stdin=stdin)
+
+    def refused(self, manifest: dict[str, Any], *arguments: str) -> str:
+        """What a person sees when the apiserver refuses; fails when it does not."""
+        command = self.stack.kubectl_command("apply", "-f", "-", *arguments)
+        done = subprocess.run(
+            command, input=json.dumps(manifest), capture_output=True, text=True, timeout=30, check=False
+        )
+        assert done.returncode != 0, f"accepted: {done.stdout}"
+        return done.stderr
+
+    def apply(self, manifest: dict[str, Any]) -> None:
+        self.run("apply", "-f", "-", stdin=json.dumps(manifest))
+
+    def get(self, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
+        where = ["-n", namespace] if namespace else []
+        text = self.run("get", kind, name, *where, "-o", "json", "--ignore-not-found")
+        found: dict[str, Any] | None = json.loads(text) if text.strip() else None
+        return found
+
+    def condition(self, kind: str, name: str, type_: str, namespace: str | None = None) -> tuple[str, str]:
+        found = self.get(kind, name, namespace) or {}
+        conditions = found.get("status", {}).get("conditions", [])
+        return next(((c["status"], c["reason"]) for c in conditions if c["type"] == type_), ("", ""))
+
+
+@pytest.fixture(scope="session")
+def cluster(stack: Stack) -> Cluster:
+    return Cluster(stack)
+
+
+class KilledError(BaseException):
+    """The process is gone, here and now."""
+
+
+@dataclass
+class Guillotine:
+    """Counts the operator's writes and kills it before or after the n-th."""
+
+    at: int = 0
+    after: bool = False
+    writes: int = 0
+    on_write: Callable[[str], None] = field(default=lambda _what: None)
+
+    @contextlib.contextmanager
+    def write(self, what: str) -> Iterator[None]:
+        self.writes += 1
+        mine = self.writes == self.at
+        if mine and not self.after:
+            raise KilledError(what)
+        yield
+        self.on_write(what)
+        if mine and self.after:
+            raise KilledError(what)
+
+
+class CuttableAdmin:
+    """Vault's administration, behind the guillotine."""
+
+    def __init__(self, real: KeyAdmin, guillotine: Guillotine) -> None:
+        self._real = real
+        self._guillotine = guillotine
+
+    def state(self, name: str) -> KeyState | None:
+        return self._real.state(name)
+
+    def upsert_disabled(self) -> bool:
+        return self._real.upsert_disabled()
+
+    def ensure(self, name: str) -> KeyState:
+        with self._guillotine.write("vault ensure"):
+            return self._real.ensure(name)
+
+    def rotate(self, name: str) -> int:
+        with self._guillotine.write("vault rotate"):
+            return self._real.rotate(name)
+
+    def raise_minimum(self, name: str, version: int) -> None:
+        with self._guillotine.write("vault raise"):
+            self._real.raise_minimum(name, version)
+
+    def trim(self, name: str, version: int) -> None:
+        with self._guillotine.write(f"vault trim {version}"):
+            self._real.trim(name, version)
+
+    def destroy(self, name: str) -> None:
+        with self._guillotine.write("vault destroy"):
+            self._real.destroy(name)
+
+
+class Bench:
+    """The fakes of the data plane and an operator that can be started, cut off and started again."""
+
+    def __init__(
+        self, stack: Stack, serve: FakeServe, gateways: FakeGateways, prober: FakeProber, folder: Path
+    ) -> None:
+        self.serve, self.gateways, self.prober = serve, gateways, prober
+        token = folder / "token"
+        token.write_text("secret")
+        identity = stack.identity("imagint-operator")
+        self.settings = Settings(
+            kubeconfig=identity / "kubeconfig",
+            vault_addr=stack.url("vault"),
+            vault_token_file=identity / "vault-token",
+            ray_dashboard=serve.url,
+            ray_token_file=token,
+            serve_url=gateways.url,
+            prober_url=prober.url,
+            dataplane_token_file=token,
+            prober_token_file=token,
+            handover=folder / "handover",
+            data_root=folder / "data",
+            copies_root=folder / "copies",
+            resync_seconds=1.0,
+        )
+
+    @contextlib.asynccontextmanager
+    async def operator(self, guillotine: Guillotine | None = None) -> AsyncIterator[composition.Assembly]:
+        """A running operator; cutting it off ends its work at once."""
+        blade = guillotine or Guillotine()
+        vault = composition.vault(self.settings)
+        vault = composition.Vault(CuttableAdmin(vault.admin, blade), vault.signer)
+        async with composition.assembled(self.settings, vault) as made:
+            _put_under(made, self, blade)
+            loop = asyncio.get_running_loop()
+            connection = connections.load(self.settings.kubeconfig)
+            watcher = Watcher(connection, lambda key: loop.call_soon_threadsafe(made.queue.add, key) and None)
+            work = asyncio.create_task(made.runtime.work(made.client, (SERVE, TRUST), self.settings.resync_seconds))
+            watcher.start()
+            try:
+                yield made
+            finally:
+                work.cancel()
+                await asyncio.gather(work, return_exceptions=True)
+                await watcher.stop(5)
+
+
+def _put_under(made: composition.Assembly, bench: Bench, blade: Guillotine) -> None:
+    """Every write to the apiserver and to the data plane passes the guillotine; one look at a time dies with it."""
+    for name in ("apply", "apply_status", "create", "delete"):
+        setattr(made.client, name, _cuttable(getattr(made.client, name), name, blade))
+    controller: Any = made.controllers["DataSubjectRequest"]
+    for peer in (controller._peers.gateways, controller._peers.prober):
+        for name in ("fence", "commit", "copy", "drop_caches", "purge", "complete", "before", "after"):
+            if hasattr(peer, name):
+                setattr(peer, name, _cuttable(getattr(peer, name), name, blade))
+
+
+def _cuttable(call: Callable[..., Any], name: str, blade: Guillotine) -> Callable[..., Any]:
+    async def cut(*arguments: Any, **options: Any) -> Any:
+        with blade.write(name):
+            return await call(*arguments, **options)
+
+    return cut
+
+
+@pytest.fixture
+def bench(stack: Stack, tmp_path: Path) -> Iterator[Bench]:
+    keys = composition.vault(
+        Settings.model_construct(
+            vault_addr=stack.url("vault"), vault_token_file=stack.identity("imagint-operator") / "vault-token"
+        )
+    ).admin
+    with (
+        FakeServe("secret", delay=0.1) as serve,
+        FakeGateways("secret", keys.state) as gateways,
+        FakeProber("secret", keys.state, gateways) as prober,
+    ):
+        yield Bench(stack, serve, gateways, prober, tmp_path)
+
+
+@pytest.fixture
+def eventually() -> Callable[..., Any]:
+    async def wait(look: Callable[[], Any], wanted: Any = True, seconds: float = 15.0) -> Any:
+        deadline = time.monotonic() + seconds
+        while (seen := await asyncio.to_thread(look)) != wanted:
+            assert time.monotonic() < deadline, f"still {seen!r}, not {wanted!r}"
+            await asyncio.sleep(0.05)
+        return seen
+
+    return wait
