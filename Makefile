@@ -74,7 +74,7 @@ down: ## Stop it
 
 .PHONY: lock
 lock: $(VENV)/.installed ## Pin the requirements anew, with hashes and without addresses
-	@for f in all:"--all-extras --group test pyproject.toml" uv:requirements/uv.in; do \
+	@for f in all:"--all-extras --group test pyproject.toml" uv:requirements/uv.in go:requirements/go.in; do \
 	  $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	  $${f#*:} -o requirements/$${f%%:*}.txt; done
 

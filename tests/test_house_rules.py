@@ -37,7 +37,9 @@ def body_lines(node: FunctionNode) -> int:
 
 
 def test_no_source_file_is_longer_than_the_cap() -> None:
-    long = {str(p.relative_to(ROOT)): n for p in tracked("*.py") if (n := len(p.read_text().splitlines())) > LONGEST_FILE}
+    long = {
+        str(p.relative_to(ROOT)): n for p in tracked("*.py") if (n := len(p.read_text().splitlines())) > LONGEST_FILE
+    }
     assert not long
 
 

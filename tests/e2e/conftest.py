@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
+from pathlib import Path
 
 import httpx
 import pytest
-from imagint_dev.stack import Stack
 
 from imagint_dev.demo import manifests, people
 from imagint_dev.demo.cluster import Cluster, wait_until
 from imagint_dev.demo.people import MadeImage, Person
+from imagint_dev.stack import Stack
 
 _numbers = count(1)
 
@@ -30,6 +31,10 @@ class World:
     @property
     def serve(self) -> str:
         return str(self.stack.url("serve"))
+
+    @property
+    def state(self) -> Path:
+        return self.stack.folder.root
 
     @property
     def vault(self) -> str:
@@ -77,7 +82,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     stack = Stack(tmp_path_factory.mktemp("stack"))
     stack.up()
     try:
-        made = World(stack, Cluster(stack.kubectl_path, stack.kubeconfig))
+        made = World(stack, Cluster(stack.kubectl_command()))
         made.add_tenant("acme")
         made.add_tenant("globex")
         yield made

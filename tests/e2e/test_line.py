@@ -33,17 +33,17 @@ def test_the_erased_become_unreadable_and_the_survivors_stay(world: Any, tmp_pat
     ana, bo, cy = world.someone("acme", 2), world.someone("acme", 2), world.someone("globex")
     assert all(world.opens(made) for made in ana + bo)
     backup = tmp_path / "backup"
-    proofs.take_backup(world.stack.state, world.vault, "acme", backup)
+    proofs.take_backup(world.state, world.vault, "acme", backup)
     request = world.ask_erasure(ana[0].subject)
     world.cluster.wait_condition("dsr", request, "Complete", "tenant-acme")
 
     assert not any(world.opens(made) for made in ana)
     assert all(world.opens(made) for made in bo)
     assert world.opens(cy[0], "globex")
-    restored = proofs.read_backup(world.stack.state, world.vault, "acme", backup)
+    restored = proofs.read_backup(world.state, world.vault, "acme", backup)
     assert [restored.images.get(made.record) for made in ana] == [None, None]
     assert [restored.images.get(made.record) for made in bo] == [made.png for made in bo]
-    assert proofs.old_root_refused(world.stack.state, world.vault, "acme", backup).refused
+    assert proofs.old_root_refused(world.state, world.vault, "acme", backup).refused
     status, report = proofs.imagint_verify(certificate_of(world, request, tmp_path), public_key(world, tmp_path))
     assert status == 0, report
 
@@ -69,7 +69,7 @@ def test_a_person_who_comes_back_after_an_erasure_can_make_images_again(world: A
 
 def test_a_neighbours_token_is_refused_by_vault(world: Any) -> None:
     world.someone("acme")
-    assert proofs.neighbour_refused(world.stack.state, world.vault, owner="acme", neighbour="globex").refused
+    assert proofs.neighbour_refused(world.state, world.vault, owner="acme", neighbour="globex").refused
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_no_canary_rests_in_the_clear_anywhere_in_the_state_folder(world: Any) -
     api = people.client(f"{world.serve}/acme/v1", world.keys["acme"])
     made = people.make_image(api, person, prompt, 5)
     canaries = [prompt.encode(), person.identifier.encode(), made.png[60:92]]
-    folders = [world.stack.state / name for name in ("data", "copies", "log", "etcd", "vault", "probes", "handover")]
+    folders = [world.state / name for name in ("data", "copies", "log", "etcd", "vault", "probes", "handover")]
     assert proofs.plaintext_at_rest(folders, canaries) == []
     world.cluster.wait_condition("dsr", world.ask_erasure(made.subject), "Complete", "tenant-acme")
     assert proofs.plaintext_at_rest(folders, canaries) == []

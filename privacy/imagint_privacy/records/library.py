@@ -22,6 +22,7 @@ from imagint_privacy.errors import (
     RecordExistsError,
     RecordMissingError,
     RetryableError,
+    StorageUnavailableError,
 )
 from imagint_privacy.keys.paths import ALWAYS, KeyPath, check_subject, period_of
 from imagint_privacy.keys.ports import RootWrapper
@@ -116,8 +117,10 @@ class Library:
         return cls(context)
 
     def close(self) -> None:
-        """Wipe every open key and close the database."""
+        """Wipe every open key, say so to whoever waits for this replica, and close the database."""
         self.tree.drop()
+        with contextlib.suppress(StorageUnavailableError):
+            replicas.leave(self.context)
         self.context.database.close()
 
     def handle(self, identifier: str) -> str:

@@ -47,6 +47,16 @@ def acknowledge(context: Context, generation: int) -> None:
         connection.execute(delete(REPLICAS).where(REPLICAS.c.seen_at < now - _FORGOTTEN))
 
 
+def leave(context: Context) -> None:
+    """Say that this replica holds nothing any more: call it after its keys are wiped, so that nobody waits for it.
+
+    Raises:
+        StorageUnavailableError: the database does not answer; the age bound of the cache covers for the row.
+    """
+    with context.database.write() as connection:
+        connection.execute(delete(REPLICAS).where(REPLICAS.c.id == context.replica))
+
+
 def seen(context: Context) -> tuple[ReplicaSeen, ...]:
     """Return every replica known.
 
