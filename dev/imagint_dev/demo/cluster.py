@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from imagint_dev.demo.narrator import DemoFailedError
@@ -17,14 +16,13 @@ WAIT_S = 180.0
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """One kubeconfig and the kubectl that goes with it."""
+    """kubectl with the options that lead it to one cluster."""
 
-    kubectl: Path
-    kubeconfig: Path
+    kubectl: Sequence[str]
 
     def run(self, *args: str, stdin: str | None = None) -> str:
         """Runs kubectl; its output, or `DemoFailedError` with what it said."""
-        command = [str(self.kubectl), f"--kubeconfig={self.kubeconfig}", *args]
+        command = [*self.kubectl, *args]
         done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60, check=False)
         if done.returncode:
             raise DemoFailedError(f"kubectl {' '.join(args)}: {done.stderr.strip()}")
@@ -44,7 +42,7 @@ class Cluster:
         """`kubectl wait`, which watches: it returns when the condition turns True."""
         where = ["-n", namespace] if namespace else []
         target = f"--for=condition={condition}"
-        command = [str(self.kubectl), f"--kubeconfig={self.kubeconfig}", "wait", target, f"{kind}/{name}", *where]
+        command = [*self.kubectl, "wait", target, f"{kind}/{name}", *where]
         limit = f"--timeout={WAIT_S:.0f}s"
         done = subprocess.run([*command, limit], capture_output=True, text=True, timeout=WAIT_S + 10, check=False)
         if done.returncode:

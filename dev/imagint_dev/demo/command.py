@@ -61,15 +61,15 @@ def _tell(stack: Stack, narrator: Narrator, output: Path) -> None:  # type: igno
     )
     with narrator.step("imagint up", figure="up_s"):
         stack.up()
-    cluster = Cluster(stack.kubectl_path, stack.kubeconfig)
-    scene = story.Scene(narrator, cluster, stack.state, output, stack.url("serve"), stack.url("vault"))
+    cluster = Cluster(stack.kubectl_command())
+    scene = story.Scene(narrator, cluster, stack.folder.root, output, stack.url("serve"), stack.url("vault"))
     for chapter in story.CHAPTERS:
         chapter(scene)
 
 
 def _end(stack: Stack, narrator: Narrator, output: Path, *, keep: bool) -> None:  # type: ignore[name-defined]  # noqa: F821
     if keep:
-        narrator.say(f"The stack runs on: imagint status --state {stack.state}")
+        narrator.say(f"The stack runs on: imagint status --state {stack.folder.root}")
     else:
         narrator.console.print()
         with narrator.step("imagint down: nothing is left running", figure="down_s"):

@@ -53,13 +53,15 @@ class Narrator:
     def check(self, holds: bool, text: str, detail: str = "") -> None:
         """One observed fact the promise rests on. Raises `DemoFailedError` when it does not hold."""
         mark = "[green]✓[/green]" if holds else "[red]✗[/red]"
-        self.console.print(f"  {mark} {escape(text)}" + (f" [dim]{escape(detail)}[/dim]" if detail else ""))
+        self.console.print(f"  {mark} {escape(text)}")
+        if detail:
+            self.console.print(f"    [dim]{escape(detail)}[/dim]")
         if not holds:
             raise DemoFailedError(f"{text} {detail}".strip())
 
     def say(self, text: str) -> None:
         """A line of plain text."""
-        self.console.print(f"  {escape(text)}")
+        self.console.print(f"  {escape(text)}", soft_wrap=True)
 
     def command(self, command: str, output: str = "") -> None:
         """A command as a person would type it, and what it printed, unwrapped so that tables stay tables."""

@@ -12,13 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagint_privacy.keys.ports import Refusal
-from imagint_privacy.records.library import Library, StorageSettings
-from imagint_privacy.vault import TenantKey, VaultSession
-
 from imagint_dev.demo.people import MadeImage
 from imagint_privacy.errors import KeyForbiddenError, PrivacyError
+from imagint_privacy.keys.ports import Refusal
 from imagint_privacy.records import backups, restore
+from imagint_privacy.records.library import Library, StorageSettings
+from imagint_privacy.vault import TenantKey, VaultSession
 
 Picture = Callable[[MadeImage], bytes | None]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-TILE, GAP, CAPTION, MARGIN, TITLE = 128, 14, 34, 24, 46
+TILE, GAP, CAPTION, MARGIN, TITLE = 128, 26, 34, 24, 46
 INK, PAPER, LOST, FAINT = "#1c1c1c", "#fbfaf7", "#d9d5cd", "#77726a"
 
 
