@@ -7,6 +7,7 @@ imported only by the adapter, when it is first used.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from imagint_serving.errors import ModelUnavailableError, RequestRefusedError, RetryableError
@@ -27,20 +28,24 @@ class Generators(Protocol):
         """
 
 
+def _serve_handle(app: str) -> Any:
+    from ray import serve
+
+    return serve.get_deployment_handle(GENERATOR, app)
+
+
 class ServeGenerators:
     """Generators as deployments of the same Ray Serve."""
 
-    def __init__(self) -> None:
+    def __init__(self, find_handle: Callable[[str], Any] = _serve_handle) -> None:
+        self._find_handle = find_handle
         self._handles: dict[str, Any] = {}
 
     async def generate(self, app: str, call: GenerationCall, timeout: float) -> list[SealedImage]:  # noqa: ASYNC109
         """Make the images of one call (see `Generators`)."""
         try:
-            handle = await self._handle(app)
             async with asyncio.timeout(timeout):
-                # Leaving the block early cancels the response, and with it the Generator's work.
-                images: list[SealedImage] = await handle.generate.remote(call)
-                return images
+                return await self._ask(app, call)
         except (RequestRefusedError, RetryableError):
             raise
         except TimeoutError:
@@ -50,10 +55,15 @@ class ServeGenerators:
             self._handles.pop(app, None)
             raise ModelUnavailableError(f"{app}: {type(error).__name__}", after=2) from None
 
-    async def _handle(self, app: str) -> Any:
+    async def _ask(self, app: str, call: GenerationCall) -> list[SealedImage]:
         if app not in self._handles:
-            from ray import serve
-
             # Looks the deployment up with a blocking call.
-            self._handles[app] = await asyncio.to_thread(serve.get_deployment_handle, GENERATOR, app)
-        return self._handles[app]
+            self._handles[app] = await asyncio.to_thread(self._find_handle, app)
+        response = self._handles[app].generate.remote(call)
+        try:
+            images: list[SealedImage] = await response
+        except asyncio.CancelledError:
+            # Nobody waits any more: Serve does not stop the Generator's work by itself.
+            response.cancel()
+            raise
+        return images

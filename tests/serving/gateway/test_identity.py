@@ -46,6 +46,7 @@ PRIVACY_DOORS = OPERATOR_DOORS + PROBER_DOORS + SHARED_DOORS
 
 Credential = Callable[[FakeIssuer, TenantRig, TenantRig], dict[str, str]]
 STRANGER = "system:serviceaccount:imagint-system:imagint-projector"
+DATAPLANE = "system:serviceaccount:tenant-bolt:imagint-dataplane"
 IMPOSTOR = "system:serviceaccount:tenant-acme:imagint-operator"
 
 NOBODY: list[tuple[str, Credential]] = [
@@ -106,7 +107,11 @@ def test_wrong_tokens_do_not_open_the_privacy_api(
     assert {door: knock(client, door, headers) for door in PRIVACY_DOORS} == dict.fromkeys(PRIVACY_DOORS, 401)
 
 
-@pytest.mark.parametrize("subject", [STRANGER, IMPOSTOR], ids=["the projector", "a tenant's namesake"])
+@pytest.mark.parametrize(
+    "subject",
+    [STRANGER, IMPOSTOR, DATAPLANE],
+    ids=["the projector", "a tenant's namesake of the operator", "another tenant's data plane"],
+)
 def test_genuine_tokens_of_others_are_forbidden(client: TestClient, issuer: FakeIssuer, subject: str) -> None:
     headers = issuer.bearer(subject)
     assert {door: knock(client, door, headers) for door in PRIVACY_DOORS} == dict.fromkeys(PRIVACY_DOORS, 403)
