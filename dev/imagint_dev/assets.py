@@ -1,7 +1,7 @@
 """Finds the files that the stack needs beside its code: CRDs, policies, Go modules, pinned requirements.
 
-In an editable installation they lie in the repository, in a wheel below `imagint_dev/_assets`. Both are looked at in this
-order; nothing is ever downloaded in their stead.
+In an editable installation they lie in the repository, in a wheel below `imagint_dev/_assets`. Both are looked at in
+this order; nothing is ever downloaded in their stead.
 """
 
 from __future__ import annotations

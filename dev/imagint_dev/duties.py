@@ -165,7 +165,7 @@ class Keys:
 
 
 def serve(site: Site, once: list[str]) -> Callable[[], None]:
-    """Starts Serve on its port by the first, empty PUT; never a second time, which could wipe what the operator put there."""
+    """Starts Serve on its port by a first, empty PUT; never again, which could wipe what the operator put there."""
 
     def act() -> None:
         if once:
@@ -191,12 +191,12 @@ def duties(site: Site, api: ApiServer) -> tuple[Duty, ...]:
     """The duties of this stack."""
     never = 10.0**9
     own = site.options.started()
-    found = [
-        Duty("platform", ("apiserver",), platform(api), never),
-        Duty("identities", ("platform",), identities(site, api), RENEW_AFTER),
-    ]
-    if "vault" in site.options.parts:
-        found.append(Duty("keys", ("vault", "platform"), Keys(site, api).act, 1.0 if "vault" in own else never))
+    found: list[Duty] = []
+    if site.options.has_cluster():
+        found.append(Duty("platform", ("apiserver",), platform(api), never))
+        found.append(Duty("identities", ("platform",), identities(site, api), RENEW_AFTER))
+        if "vault" in site.options.parts:
+            found.append(Duty("keys", ("vault", "platform"), Keys(site, api).act, 1.0 if "vault" in own else never))
     if "ray" in own:
         found.append(Duty("serve", ("ray",), serve(site, []), never))
     return tuple(found)

@@ -1,6 +1,6 @@
 """Plays kubelet for the platform's ServiceAccounts: mints their tokens, writes them to files, renews them in time.
 
-In a cluster these files are projected volumes. A token is never logged, and each account gets only the audiences it needs.
+In a cluster these files are projected volumes. A token is never logged; each account gets only the audiences it needs.
 """
 
 from __future__ import annotations

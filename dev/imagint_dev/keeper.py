@@ -1,4 +1,6 @@
-"""Keeps one process running, as a kubelet would: start when its needs are ready, probe, start again with growing delays."""
+"""Keeps one process running, as a kubelet would: starts it when its needs are ready, probes, starts it again with
+growing delays. It must leave nothing of the part behind when the part ends.
+"""
 
 from __future__ import annotations
 
@@ -31,20 +33,20 @@ class Keeper:
     def __init__(self, part: Part, site: Site, board: Board) -> None:
         self.part, self._site, self._board = part, site, board
         self._process: asyncio.subprocess.Process | None = None
-        self._stopping = False
+        self._stopping = asyncio.Event()
 
     async def run(self) -> None:
         """Runs until `stop`."""
         delay, name = 0.0, self.part.name
-        while not self._stopping:
+        while True:
             await self._board.until_ready(self.part.needs)
             started = time.monotonic()
             process = await self._start()
             await self._watch(process, time.time())
             code = await process.wait()
-            self._process = None
-            if self._stopping:
+            if self._stopping.is_set():
                 return
+            self._process = None
             await asyncio.to_thread(processes.end_marked, self._site.identity, name)
             delay = next_delay(delay, time.monotonic() - started)
             restarts = self._board.get(name).restarts + 1
@@ -54,7 +56,7 @@ class Keeper:
 
     async def stop(self) -> None:
         """Ends the process, kindly at first, and whatever it left behind."""
-        self._stopping = True
+        self._stopping.set()
         if (process := self._process) is not None:
             with suppress(ProcessLookupError):
                 process.send_signal(signal.SIGCONT)
@@ -101,7 +103,7 @@ class Keeper:
         ever, pause = False, _EAGER
         while not exited.done():
             ready = await asyncio.to_thread(self.part.probe, started)
-            if exited.done() or self._stopping:
+            if exited.done() or self._stopping.is_set():
                 break
             ever = ever or ready
             self._board.set(self.part.name, READY if ready else UNREADY if ever else STARTING)

@@ -1,4 +1,4 @@
-"""Writing the stack's kubeconfigs and reading the one that a person names. The ambient KUBECONFIG is never looked at."""
+"""Writing the stack's kubeconfigs and reading the one that a person names. It must never look at an ambient one."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Becomes another program that cannot outlive its parent: `python -I -S launch.py PARENT_PID COMMAND...`.
 
-It asks the kernel to be killed when the parent ends, switches core dumps off (memory holds keys), starts a process group
-of its own and turns into the command. Standard library only, and quick: it runs before every part.
+It asks the kernel to be killed when the parent ends, switches core dumps off (memory holds keys), starts a process
+group of its own and turns into the command. Standard library only, and quick: it runs before every part.
 """
 
 import ctypes

@@ -1,4 +1,4 @@
-"""What a stack was asked to be: which parts, and which servers of somebody else's to use. Only what is said explicitly."""
+"""What a stack was asked to be: which parts, and which servers of somebody else's to use; nothing ambient counts."""
 
 from __future__ import annotations
 
@@ -53,6 +53,10 @@ class StackOptions(BaseModel):
         if self.ray_dashboard:
             foreign.add("ray")
         return self.parts - foreign
+
+    def has_cluster(self) -> bool:
+        """Whether there is an apiserver, own or somebody else's."""
+        return bool(self.kubeconfig) or "apiserver" in self.parts
 
     def check(self) -> None:
         """Fails early where options do not fit together.

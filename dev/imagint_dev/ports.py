@@ -1,7 +1,7 @@
 """Choosing free ports on 127.0.0.1.
 
-They are chosen once per state folder and kept, below the range from which the kernel takes ports for outgoing connections, so
-that a stack that is started again finds them free. A port that somebody took meanwhile is replaced.
+They are chosen once per state folder and kept, below the range from which the kernel takes ports for outgoing
+connections, so that a stack that is started again finds them free. A port that somebody took meanwhile is replaced.
 """
 
 from __future__ import annotations

@@ -1,68 +1,49 @@
-"""Starting, stopping and using a stack from Python: what the command line and the tests' fixtures stand on.
+"""Using a stack from Python: what the command line and the tests' fixtures stand on.
 
     stack = Stack(folder)
     stack.up(parts=CONTROL_PLANE)
     ...
     stack.down(purge=True)
 
-A stack started here ends with this process, unless `detach` says otherwise.
+Tests may break a stack through it (kill, pause, seal); nothing here runs in production.
 """
 
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
-from imagint_dev import apiserver, binaries, files, kubeconfigs, processes, watchdog
+from imagint_dev import binaries, kubeconfigs, processes
 from imagint_dev.apiserver import ApiServer
-from imagint_dev.board import FAILED, READY
+from imagint_dev.board import READY
 from imagint_dev.duties import KEEP_SEALED
-from imagint_dev.errors import AlreadyRunningError, NotRunningError, SettingsError, StartFailedError
-from imagint_dev.folder import StateFolder
+from imagint_dev.errors import NotRunningError, StartFailedError
+from imagint_dev.lifecycle import Lifecycle
 from imagint_dev.options import CONTROL_PLANE, EVERYTHING, StackOptions
-from imagint_dev.processes import STACK_MARK, ProcessIdentity
-from imagint_dev.site import scratch_of
-from imagint_dev.vaults import VaultServer
+from imagint_dev.processes import ProcessIdentity
+from imagint_dev.vaults import AUDIENCE, VaultServer
 
 __all__ = ["CONTROL_PLANE", "EVERYTHING", "Stack", "StackOptions"]
 
-_TOO_MANY_RESTARTS = 5
 
-
-class Stack:
+class Stack(Lifecycle):
     """One state folder and what runs in it."""
-
-    def __init__(self, state: Path | str | None = None, *, console: Console | None = None) -> None:
-        self.folder = StateFolder.at(state)
-        self._console = console or Console(stderr=True)
-        self._watchdog: subprocess.Popen[bytes] | None = None
-        self._leash: int | None = None
-
-    # -- starting and stopping ----------------------------------------------------------------------------------
 
     def up(
         self,
         *,
-        parts: Collection[str] | None = None,
+        parts: Collection[str] = EVERYTHING,
         without: Collection[str] = (),
         options: StackOptions | None = None,
         environment: dict[str, dict[str, str]] | None = None,
-        detach: bool = False,
         timeout: float = 180.0,
-        seen: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
-        """Starts the stack and returns when all of it is ready.
+        """Starts these parts and returns when they are ready; they end with this process at the latest.
 
         Raises:
             AlreadyRunningError: something runs in this state folder.
@@ -71,63 +52,11 @@ class Stack:
             BuildFailedError: the programs could not be built.
         """
         wanted = (options or StackOptions()).model_dump()
-        wanted["parts"] = frozenset(wanted["parts"] if parts is None else parts) - frozenset(without)
+        wanted["parts"] = frozenset(parts) & frozenset(wanted["parts"]) - frozenset(without)
         wanted["environment"] = {**wanted["environment"], **(environment or {})}
-        chosen = StackOptions.model_validate(wanted)
-        chosen.check()
-        self.folder.prepare()
-        binaries.ensure(self._console)
-        with files.locked(self.folder.command_lock):
-            lock = files.try_lock(self.folder.lock)
-            if lock is None:
-                raise AlreadyRunningError(f"a stack runs in {self.folder.root} already")
-            try:
-                self._sweep_leftovers()
-                chosen.write(self.folder.options)
-                self._spawn(lock)
-            finally:
-                os.close(lock)
-            try:
-                self._wait_started(time.monotonic() + timeout, seen)
-            except BaseException:
-                self._drop_leash()
-                self._wait_gone(60)
-                raise
-            if detach:
-                self._say_well()
-
-    def down(self, *, purge: bool = False, timeout: float = 60.0) -> bool:
-        """Stops the stack and says whether one ran; with `purge`, removes the folder.
-
-        Raises:
-            SettingsError: `purge` of a folder that is not a stack's.
-        """
-        if not self.folder.root.is_dir():
-            return False
-        if purge and not self.folder.is_ours():
-            raise SettingsError(f"{self.folder.root} is not a state folder of Imagint; it is left alone")
-        if not self.folder.is_ours():
-            return False
-        with files.locked(self.folder.command_lock):
-            running = self.folder.is_running()
-            if running:
-                self._signal_supervisor()
-                self._wait_gone(timeout)
-            self._drop_leash()
-            self._sweep_leftovers()
-            if purge:
-                shutil.rmtree(self.folder.root)
-        return running
+        self.start(StackOptions.model_validate(wanted), timeout=timeout)
 
     # -- looking ------------------------------------------------------------------------------------------------
-
-    def record(self) -> dict[str, Any]:
-        """What the supervisor wrote last; empty when nothing ever ran."""
-        return files.read_json(self.folder.record)
-
-    def is_running(self) -> bool:
-        """Whether a stack runs in the folder."""
-        return self.folder.is_running()
 
     def url(self, name: str) -> str:
         """The address of api, vault, ray_dashboard, serve, prober or operator_metrics."""
@@ -137,6 +66,10 @@ class Stack:
         """The process of a part now."""
         found: int | None = self._part(part).get("pid")
         return found
+
+    def is_ready(self, name: str) -> bool:
+        """Whether a part or duty is ready now."""
+        return bool(self._part(name).get("state") == READY)
 
     def restarts(self, part: str) -> int:
         """How often a part ended by itself and was started again."""
@@ -155,7 +88,7 @@ class Stack:
             if entries and not waiting:
                 return
             if time.monotonic() > deadline:
-                raise StartFailedError(f"not ready after {timeout:g} s: {', '.join(waiting)}\n{self._why(waiting)}")
+                raise StartFailedError(f"not ready after {timeout:g} s: {', '.join(waiting)}\n{self.explain(waiting)}")
             time.sleep(0.05)
 
     def path(self, *names: str) -> Path:
@@ -199,6 +132,14 @@ class Stack:
         with self.api() as api:
             return api.token(namespace, account, audience, seconds)
 
+    def vault_as(self, role: str, namespace: str, account: str) -> VaultServer:
+        """Vault, logged in as a ServiceAccount.
+
+        Raises:
+            RefusedError: Vault does not accept it for that role.
+        """
+        return VaultServer(self.url("vault")).logged_in(role, self.token(namespace, account, AUDIENCE))
+
     def apply(self, manifests: Path | str) -> None:
         """Applies a file, or YAML text, with kubectl."""
         if isinstance(manifests, Path):
@@ -223,10 +164,15 @@ class Stack:
         )
         return done.stdout
 
+    @property
+    def kubectl_path(self) -> Path:
+        """The kubectl that was built with this stack."""
+        return binaries.path_of("kubectl")
+
     def kubectl_command(self, *arguments: str) -> list[str]:
         """The command line of kubectl for this stack."""
         cache = f"--cache-dir={self.path('run', 'kubectl-cache')}"
-        return [str(binaries.path_of("kubectl")), f"--kubeconfig={self.kubeconfig}", cache, *arguments]
+        return [str(self.kubectl_path), f"--kubeconfig={self.kubeconfig}", cache, *arguments]
 
     # -- breaking (for tests) -----------------------------------------------------------------------------------
 
@@ -270,103 +216,6 @@ class Stack:
             time.sleep(0.05)
         self.wait_ready("keys", timeout=timeout)
 
-    # -- inside -------------------------------------------------------------------------------------------------
-
     def _part(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self.record().get("parts", {}).get(name, {})
         return found
-
-    def _spawn(self, lock: int) -> None:
-        identity = secrets.token_hex(16)
-        for stale in (self.folder.root / "run" / "failure.json",):
-            stale.unlink(missing_ok=True)
-        kept = {"ports": self.record().get("ports", {}), "id": identity, "scratch": str(scratch_of(identity))}
-        files.write_json(self.folder.record, kept)
-        environment = processes.scrubbed(dict(os.environ)) | {STACK_MARK: identity}
-        supervisor = [sys.executable, "-m", "imagint_dev.supervisor", str(self.folder.root)]
-        command = [sys.executable, "-I", "-S", watchdog.__file__, identity, str(scratch_of(identity)), str(lock)]
-        reading, self._leash = os.pipe()
-        log = os.open(self.folder.log("supervisor"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        try:
-            self._watchdog = subprocess.Popen(
-                [*command, *supervisor],
-                stdin=reading,
-                stdout=log,
-                stderr=log,
-                env=environment,
-                pass_fds=(lock,),
-                start_new_session=True,
-                cwd=self.folder.root,
-            )
-        finally:
-            os.close(reading)
-            os.close(log)
-
-    def _wait_started(self, deadline: float, seen: Callable[[dict[str, Any]], None] | None) -> None:
-        while True:
-            record = self.record()
-            if seen:
-                seen(record)
-            if record.get("ready"):
-                return
-            entries = record.get("parts", {})
-            hopeless = [n for n, e in entries.items() if e["state"] == FAILED or e["restarts"] >= _TOO_MANY_RESTARTS]
-            if hopeless:
-                raise StartFailedError(f"{', '.join(hopeless)} cannot start\n{self._why(hopeless)}")
-            if self._watchdog is not None and self._watchdog.poll() is not None:
-                told = files.read_json(self.folder.root / "run" / "failure.json").get("message")
-                raise StartFailedError(str(told or files.tail(self.folder.log("supervisor"))))
-            if time.monotonic() > deadline:
-                waiting = [name for name, entry in entries.items() if entry["state"] != READY]
-                raise StartFailedError(f"not ready in time: {', '.join(waiting)}\n{self._why(waiting)}")
-            time.sleep(0.05)
-
-    def _why(self, names: Collection[str]) -> str:
-        """The board's word and the last lines of the logs of these parts."""
-        entries = self.record().get("parts", {})
-        lines = []
-        for name in names:
-            entry = entries.get(name, {})
-            lines.append(f"-- {name}: {entry.get('state', 'unknown')} {entry.get('detail', '')}".rstrip())
-            if entry.get("kind") == "part":
-                lines.append(files.tail(self.folder.log(name)))
-        return "\n".join(filter(None, lines))
-
-    def _say_well(self) -> None:
-        if self._leash is not None:
-            os.write(self._leash, b"k")
-            self._drop_leash()
-
-    def _drop_leash(self) -> None:
-        if self._leash is not None:
-            os.close(self._leash)
-            self._leash = None
-
-    def _signal_supervisor(self) -> None:
-        told = self.record().get("supervisor") or {}
-        identity = ProcessIdentity(int(told.get("pid", 0)), str(told.get("started")))
-        if identity.pid and identity.is_alive():
-            with suppress(ProcessLookupError):
-                os.kill(identity.pid, signal.SIGTERM)
-                os.kill(identity.pid, signal.SIGCONT)
-
-    def _wait_gone(self, timeout: float) -> None:
-        """Waits until nothing holds the folder; then, or when time is up, kills what is left."""
-        deadline = time.monotonic() + timeout
-        while self.folder.is_running() and time.monotonic() < deadline:
-            if self._watchdog is not None:
-                self._watchdog.poll()
-            time.sleep(0.02)
-        if self.folder.is_running():
-            self._sweep_leftovers()
-        if self._watchdog is not None:
-            with suppress(subprocess.TimeoutExpired):
-                self._watchdog.wait(timeout=20)
-            self._watchdog = None
-
-    def _sweep_leftovers(self) -> None:
-        """Kills what still carries the last run's mark, after a crash of supervisor and watchdog both."""
-        identity = self.record().get("id")
-        if identity:
-            processes.end_marked(str(identity))
-            shutil.rmtree(scratch_of(str(identity)), ignore_errors=True)

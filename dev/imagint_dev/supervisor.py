@@ -1,7 +1,7 @@
 """Runs one stack: `python -m imagint_dev.supervisor STATE ALIVE_FD`, started by the watchdog, stopped by SIGTERM.
 
-It also stops when the watchdog is gone (ALIVE_FD closes), or when whoever started it goes away before saying that the start was
-good (standard input closes without a "k"). It must leave nothing running that it started.
+It also stops when the watchdog is gone (ALIVE_FD closes), or when whoever started it goes away before saying that the
+start was good (standard input closes without a "k"). It must leave nothing running that it started.
 """
 
 from __future__ import annotations

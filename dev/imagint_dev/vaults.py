@@ -1,7 +1,7 @@
 """Setting Vault up: initialise, unseal, mounts, policies, roles, the evidence key.
 
-For the embedded Vault this holds the unseal key in the state folder: development only. The root token lives for the minute of
-the set-up and is revoked; when the set-up changes later, a new one is made with the unseal key and revoked again.
+The embedded Vault's unseal key lies in the state folder: development only. The root token lives for the moment of the
+set-up and is revoked; when the set-up changes later, a new one is made with the unseal key and revoked again.
 Nothing here can be asked to encrypt, decrypt or read a tenant key.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from string import Template
@@ -62,14 +63,14 @@ class VaultServer:
     """The few calls of Vault's HTTP API that setting up takes. Timeouts on all; the environment is ignored."""
 
     def __init__(self, address: str, token: str | None = None) -> None:
-        headers = {"X-Vault-Token": token} if token else {}
-        self._client = httpx.Client(
-            base_url=f"{address.rstrip('/')}/v1/", headers=headers, timeout=httpx.Timeout(10.0), trust_env=False
-        )
+        self._address = address.rstrip("/")
+        self._headers = {"X-Vault-Token": token} if token else {}
+        secure = self._address.startswith("https:")
+        self._context = ssl.create_default_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
     def with_token(self, token: str) -> VaultServer:
         """The same server, with rights."""
-        return VaultServer(str(self._client.base_url).removesuffix("/v1/"), token)
+        return VaultServer(self._address, token)
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """One request.
@@ -79,7 +80,8 @@ class VaultServer:
             RefusedError: any other error; the message names the path only.
         """
         try:
-            response = self._client.request(method, path, json=body)
+            with httpx.Client(timeout=10.0, verify=self._context, trust_env=False) as client:
+                response = client.request(method, f"{self._address}/v1/{path}", json=body, headers=self._headers)
         except httpx.HTTPError as error:
             raise RetryableError(f"Vault is not reachable ({type(error).__name__})") from error
         if response.status_code in (429, 500, 502, 503, 504):
@@ -121,6 +123,11 @@ class VaultServer:
         token = base64.b64decode(encoded + "=" * (-len(encoded) % 4))
         pad = str(attempt["otp"]).encode()
         return bytes(a ^ b for a, b in zip(token, pad, strict=True)).decode()
+
+    def logged_in(self, role: str, jwt: str) -> VaultServer:
+        """The same server, logged in with a ServiceAccount's token."""
+        answer = self.call("POST", f"auth/{KUBERNETES}/login", {"role": role, "jwt": jwt})
+        return self.with_token(str(answer["auth"]["client_token"]))
 
     def revoke_self(self) -> None:
         """Ends the token that this object uses."""

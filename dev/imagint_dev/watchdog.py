@@ -1,9 +1,9 @@
 """Starts the supervisor and outlives it, so that nothing else does.
 
-Run as `python -I -S watchdog.py STACK_ID SCRATCH LOCK_FD COMMAND...`. It is the reaper of every orphan below it. When the
-supervisor ends, however it ends, every process that descends from here or carries IMAGINT_STACK=<id> in its environment
-is killed, and the scratch folder removed. When this process is killed instead, a pipe that it holds open closes, and the
-supervisor stops everything itself. Standard library only; it stays a few MB small.
+Run as `python -I -S watchdog.py STACK_ID SCRATCH LOCK_FD COMMAND...`. It is the reaper of every orphan below it. When
+the supervisor ends, however it ends, every process that descends from here or carries IMAGINT_STACK=<id> in its
+environment is killed, and the scratch folder removed. When this process is killed instead, a pipe that it holds open
+closes, and the supervisor stops everything itself. Standard library only; it stays a few MB small.
 """
 
 import contextlib
@@ -68,7 +68,7 @@ def main(arguments: list[str]) -> None:
     stack, scratch, lock, *command = arguments
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     alive, keep = os.pipe()  # `keep` stays open here alone: its closing tells the supervisor that this process is gone
-    supervisor = subprocess.Popen([*command, str(alive)], pass_fds=(alive, int(lock)))  # noqa: S603
+    supervisor = subprocess.Popen([*command, str(alive)], pass_fds=(alive, int(lock)))
     os.close(alive)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: supervisor.send_signal(signal.SIGTERM))

@@ -4,6 +4,6 @@ A binary is found by the content of its sources and flags. It must never use a b
 """
 
 from imagint_dev.binaries.builds import build, ensure
-from imagint_dev.binaries.catalog import Binary, catalog, missing, path_of
+from imagint_dev.binaries.catalog import Binary, missing, path_of, programs
 
-__all__ = ["Binary", "build", "catalog", "ensure", "missing", "path_of"]
+__all__ = ["Binary", "build", "ensure", "missing", "path_of", "programs"]

@@ -54,7 +54,7 @@ def kubernetes_version(module: Path) -> str:
     return found.group(1)
 
 
-def catalog() -> tuple[Binary, ...]:
+def programs() -> tuple[Binary, ...]:
     """Every program of the stack, the quickest to build last."""
     kubernetes, vault = assets.module("kubernetes"), assets.module("vault")
     version = kubernetes_version(kubernetes)
@@ -79,7 +79,7 @@ def cache_root(environment: dict[str, str] | None = None) -> Path:
 def digest(module: Path, machine: str | None = None) -> str:
     """Changes whenever the programs of a module would: its sources, the flags of all its programs, the architecture."""
     seen = hashlib.sha256()
-    flags = [(b.name, b.package, b.flags()) for b in catalog() if b.module == module]
+    flags = [(b.name, b.package, b.flags()) for b in programs() if b.module == module]
     seen.update(json.dumps([flags, architecture(machine)]).encode())
     for name in _SOURCES:
         if (source := module / name).is_file():
@@ -96,10 +96,10 @@ def architecture(machine: str | None = None) -> str:
 
 def path_of(name: str) -> Path:
     """Where a program is, or will be once it is built."""
-    binary = next(b for b in catalog() if b.name == name)
+    binary = next(b for b in programs() if b.name == name)
     return cache_root() / "bin" / digest(binary.module) / name
 
 
 def missing() -> tuple[Binary, ...]:
     """The programs that are not built yet."""
-    return tuple(b for b in catalog() if not path_of(b.name).is_file())
+    return tuple(b for b in programs() if not path_of(b.name).is_file())

@@ -1,7 +1,7 @@
 """Shows how far a build is: bars on a terminal, a plain line now and then elsewhere.
 
-The figures are real: packages that `go build -v` has compiled, of those that `go list -deps` counts. Packages that Go finds in
-its own cache are not printed, so a bar may jump to its end.
+The figures are real: packages that `go build -v` has compiled, of those that `go list -deps` counts. Packages that Go
+finds in its own cache are not printed, so a bar may jump to its end.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
 from rich.table import Column
 
@@ -40,7 +40,7 @@ class Bars:
 
     def __init__(self, bars: RichProgress) -> None:
         self._bars = bars
-        self._tasks = {}  # type: ignore[var-annotated]
+        self._tasks: dict[str, TaskID] = {}
         self._fetched = 0
 
     def add(self, name: str) -> None:
