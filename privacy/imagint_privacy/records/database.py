@@ -6,6 +6,7 @@ PostgreSQL reads at one snapshot. It must not know any table.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from imagint_privacy.errors import StorageUnavailableError
 
 _WRITING: Final = "imagint_writing"
 _BUSY_SECONDS: Final = 10
+_LOG_MILLISECONDS: Final = 200
 _PRAGMAS: Final = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
@@ -83,10 +85,15 @@ class Database:
         """
         if self.file is None:
             return True
-        with _named_errors(), self.engine.connect() as connection:
-            raw = connection.connection.driver_connection
-            busy = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] if raw is not None else 1
-        return not busy
+        with _named_errors(), contextlib.closing(self.engine.raw_connection()) as connection:
+            cursor = connection.cursor()
+            cursor.execute(f"PRAGMA busy_timeout = {_LOG_MILLISECONDS}")
+            try:
+                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                answer = cursor.fetchone()
+            finally:
+                cursor.execute(f"PRAGMA busy_timeout = {_BUSY_SECONDS * 1000}")
+        return answer is not None and not answer[0]
 
     def close(self) -> None:
         """Close every connection."""
@@ -132,5 +139,5 @@ def _named_errors() -> Iterator[None]:
         raise
     except DBAPIError as error:
         raise StorageUnavailableError(f"the database does not answer ({type(error).__name__})") from None
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, sqlite3.Error) as error:
         raise StorageUnavailableError(f"the database does not answer ({type(error).__name__})", after=5) from None

@@ -158,6 +158,8 @@ class Library:
             RecordExistsError: one of the ids is taken.
             KeysUnavailableError, StorageUnavailableError: nothing was kept.
         """
+        if not drafts:
+            return ()
         made = self.context.now()
         kept = [
             Entry(d.record_id, ticket.subject, d.category, period_of(made), d.kind, made, len(d.content), d.large)

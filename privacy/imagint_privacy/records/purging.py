@@ -19,7 +19,7 @@ from imagint_privacy.records.context import Context
 from imagint_privacy.records.results import Holdings
 from imagint_privacy.records.schema import OBJECTS, RECORDS
 
-_TRIES: Final = 20
+_TRIES: Final = 5
 _PAUSE: Final = 0.05
 
 
