@@ -73,7 +73,7 @@ class World:
 
     def opens(self, made: MadeImage, tenant: str = "acme") -> bool:
         """Whether the API hands the image out, byte for byte as it was made."""
-        answer = self.get(tenant, f"/v1/images/{made.record}")
+        answer = self.get(tenant, f"/v1/images/{made.record}/content")
         return answer.status_code == httpx.codes.OK and answer.content == made.png
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import signal
 import time
@@ -13,6 +15,7 @@ import pytest
 from imagint_dev.demo import proofs
 from imagint_dev.demo.cluster import wait_until
 from imagint_dev.demo.narrator import DemoFailedError
+from imagint_dev.errors import NotRunningError
 
 pytestmark = [pytest.mark.e2e, pytest.mark.stack, pytest.mark.timeout(900)]
 
@@ -37,12 +40,18 @@ def gateway_workers(stack_id: str) -> list[int]:
     return found
 
 
-def kill(world: Any, part: str) -> None:
+def kill(world: Any, part: str) -> bool:
+    """Kill -9 of the part; False when it is down already."""
     if part != "ray-worker":
-        world.stack.kill(part)
-        return
-    for pid in gateway_workers(world.stack.id):
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(NotRunningError):
+            world.stack.kill(part)
+            return True
+        return False
+    pids = gateway_workers(json.loads((world.state / "stack.json").read_text())["id"])
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return bool(pids)
 
 
 def reached(world: Any, request: str) -> set[str]:
@@ -72,8 +81,7 @@ def erase_with_kills(world: Any, request: str, part: str, first: int) -> int:
         seen = reached(world, request)
         due = [name for name in targets if name in seen]
         if due:
-            kill(world, part)
-            kills += 1
+            kills += kill(world, part)
             targets = [name for name in targets if name not in due]
     return kills
 
@@ -85,7 +93,7 @@ def test_an_erasure_survives_kill_9_and_no_survivor_is_lost(world: Any, tmp_path
     wait_until("the Gateway", lambda: world.get("acme", "/v1/models").status_code == 200, limit_s=90)
     erased, survivor = world.someone("acme", 2), world.someone("acme", 2)
     request = world.ask_erasure(erased[0].subject)
-    erase_with_kills(world, request, part, first)
+    assert erase_with_kills(world, request, part, first) > 0
 
     world.stack.wait_ready()
     wait_until("the Gateway", lambda: world.get("acme", "/v1/models").status_code == 200, limit_s=90)
