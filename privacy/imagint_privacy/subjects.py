@@ -17,6 +17,7 @@ SYSTEM = "system"
 
 _HANDLE = re.compile(r"subj-[a-z2-7]{26}")
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
+_DIGITS = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")
 _BYTES = 16
 
 
@@ -51,4 +52,5 @@ def to_bytes(subject: str) -> tuple[bytes, int]:
 
     The spare bits are kept so that no two handles ever mean the same subject. The caller has checked the handle.
     """
-    return base64.b32decode(subject[5:].upper() + "======"), _ALPHABET.index(subject[-1]) & 3
+    value = int(subject[5:].translate(_DIGITS), 32)
+    return (value >> 2).to_bytes(_BYTES, "big"), value & 3

@@ -64,7 +64,8 @@ class KeyCache:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._keys: dict[KeyPath, bytearray] = {}
+        # Not a dict: taking the oldest of many out of a dict again and again walks over all that left before.
+        self._keys: OrderedDict[KeyPath, bytearray] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -79,7 +80,7 @@ class KeyCache:
         if path in self._keys or not self._limit:
             return
         if len(self._keys) >= self._limit:
-            wipe(self._keys.pop(next(iter(self._keys))))
+            wipe(self._keys.popitem(last=False)[1])
         self._keys[path] = bytearray(key)
 
     def clear(self) -> None:

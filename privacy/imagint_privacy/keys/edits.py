@@ -19,8 +19,8 @@ from imagint_privacy.keys.places import DEPTH_LIMIT, ROOT, Place, associated_dat
 from imagint_privacy.keys.seals import Entropy
 from imagint_privacy.keys.walks import NodeSource
 
-LEAF_LIMIT: Final = 3072
-"""A leaf longer than this splits: about 24 subjects with three paths each."""
+LEAF_LIMIT: Final = 2048
+"""A leaf longer than this splits: about 16 subjects with three paths each."""
 
 
 @dataclass(frozen=True, slots=True)
