@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 TENANT_PATTERN = r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$"
-MODEL_PATTERN = r"^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$"
+MODEL_PATTERN = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 _SIZE = re.compile(r"^([1-9][0-9]{0,4})x([1-9][0-9]{0,4})$", re.ASCII)
 
 TenantName = Annotated[str, StringConstraints(pattern=TENANT_PATTERN)]

@@ -22,7 +22,7 @@ from PIL import Image
 
 from imagint_dev.stack import Stack
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(480)]
 
 PARTS = {"etcd", "apiserver", "controller-manager", "vault", "ray", "projector"}
 CANARY = "canary-prompt-5b21 a red circle on blue"
@@ -155,7 +155,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataPlane]:
             plane.add_tenant(name)
         plane.deploy()
         for name in ("acme", "bolt"):
-            eventually(lambda n=name: plane.get(f"/{n}/healthz").status_code == 200)  # type: ignore[misc]
+            eventually(lambda n=name: plane.get(f"/{n}/healthz").status_code == 200, 150)  # type: ignore[misc]
         yield plane
         plane.opened.close()
     finally:
