@@ -6,6 +6,7 @@ A duty is level-triggered: it is done again after its period and whenever what i
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from imagint_dev.vaults import SYSTEM, Login, SetUp, VaultServer
 
 _REVIEWER_SECONDS = 365 * 24 * 3600
 _RENEW_REVIEWER_BEFORE = 30 * 24 * 3600
+_OPERATOR_FIRST = 15.0
 KEEP_SEALED = "keep-sealed"
 
 
@@ -164,27 +166,45 @@ class Keys:
         )
 
 
-def serve(site: Site, once: list[str]) -> Callable[[], None]:
-    """Starts Serve on its port by a first, empty PUT; never again, which could wipe what the operator put there."""
+class ServeStart:
+    """Starts Serve on its port by a first, empty PUT, before the operator can have put anything there.
 
-    def act() -> None:
-        if once:
+    When Ray comes back after a crash, an empty PUT could wipe what the operator has just repaired: it goes first then.
+    """
+
+    def __init__(self, site: Site, clock: Callable[[], float] = time.monotonic) -> None:
+        self._site, self._clock = site, clock
+        self._first, self._missed = True, 0.0
+
+    def act(self) -> None:
+        """Makes sure that Serve runs."""
+        if not self._first and self._runs():
+            self._missed = 0.0
             return
-        port = site.ports["serve"]
-        options = {"host": "127.0.0.1", "port": port}
-        body = {"proxy_location": "HeadOnly", "http_options": options, "applications": []}
-        headers = {"Authorization": f"Bearer {site.ray_token.read_text().strip()}"}
+        if not self._first:
+            self._missed = self._missed or self._clock()
+            if self._clock() - self._missed < _OPERATOR_FIRST:
+                raise RetryableError("Serve does not run; it is the operator's turn to start it")
+        self._first, self._missed = False, 0.0
+        options = {"host": "127.0.0.1", "port": self._site.ports["serve"]}
+        self._call("PUT", {"proxy_location": "HeadOnly", "http_options": options, "applications": []})
+
+    def _runs(self) -> bool:
+        controller = self._call("GET", None).json().get("controller_info") or {}
+        return bool(controller.get("node_id"))
+
+    def _call(self, method: str, body: dict[str, object] | None) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self._site.ray_token.read_text().strip()}"}
+        url = f"{self._site.ray_dashboard}/api/serve/applications/"
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
-            answer = httpx.put(
-                f"{site.ray_dashboard}/api/serve/applications/", json=body, headers=headers, timeout=60, trust_env=False
-            )
+            with httpx.Client(timeout=60, trust_env=False, verify=context) as client:
+                answer = client.request(method, url, json=body, headers=headers)
         except httpx.HTTPError as error:
             raise RetryableError(f"Ray's dashboard is not reachable ({type(error).__name__})") from error
-        if answer.status_code != 200:
+        if answer.status_code != httpx.codes.OK:
             raise RetryableError(f"Ray's dashboard answers {answer.status_code}")
-        once.append("started")
-
-    return act
+        return answer
 
 
 def duties(site: Site, api: ApiServer) -> tuple[Duty, ...]:
@@ -198,5 +218,5 @@ def duties(site: Site, api: ApiServer) -> tuple[Duty, ...]:
         if "vault" in site.options.parts:
             found.append(Duty("keys", ("vault", "platform"), Keys(site, api).act, 1.0 if "vault" in own else never))
     if "ray" in own:
-        found.append(Duty("serve", ("ray",), serve(site, []), never))
+        found.append(Duty("serve", ("ray",), ServeStart(site).act, never))
     return tuple(found)

@@ -240,7 +240,8 @@ def _operator(site: Site) -> Part:
         "IMAGINT_COPIES_ROOT": str(site.folder.root / "copies"),
         "IMAGINT_METRICS_PORT": str(port),
     }
-    needs = ("identities", "keys") + (("serve",) if "ray" in started(site) else ())
+    # Not "serve": the supervisor's first PUT is on its way long before this process has found its feet.
+    needs = ("identities", "keys", "ray")
     probe = HttpProbe(f"http://127.0.0.1:{port}/metrics")
     return Part("operator", (sys.executable, "-m", "imagint_operator"), needs, probe, environment, port)
 
