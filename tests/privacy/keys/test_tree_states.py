@@ -187,11 +187,10 @@ PATHS_OF_ALL = [
 ]
 
 
-@pytest.mark.timeout(120)
 def test_forgotten_is_unreadable_and_survivors_are_readable_over_any_sequence() -> None:
     run_state_machine_as_test(
         TreeStates,
         settings=settings(
-            max_examples=80, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=50, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

@@ -1,0 +1,67 @@
+"""A whole erasure over each key service: what the fake promises to every other test, a real Vault keeps."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imagint_privacy.errors import KeyDestroyedError, KeysUnavailableError
+from imagint_privacy.purposes import Purpose
+from imagint_privacy.records import backups, restore
+from imagint_privacy.records.library import Draft, Library, StorageSettings
+
+
+def opened(service: Any, folder: Path, name: str, cache_seconds: float = 5.0) -> Library:
+    storage = StorageSettings(f"sqlite:///{folder}/records.db", f"file://{folder}/objects", (f"file://{folder}/copy",))
+    return Library.open("acme", storage, service.tenant_key(name), key_name=name, cache_seconds=cache_seconds)
+
+
+def test_an_erased_subject_opens_nowhere_and_a_survivor_everywhere(key_service: Any, tmp_path: Path) -> None:
+    name, admin = "tenant-library", key_service.admin()
+    admin.destroy(name)
+    admin.ensure(name)
+    library = opened(key_service, tmp_path / "data", name)
+    for person in ("ann", "bob"):
+        draft = Draft(person, "images", "image/png", person.encode(), large=True)
+        library.store(library.begin(library.handle(person), Purpose.GENERATE), [draft])
+    ann, erasures = library.handle("ann"), library.erasures
+    backups.back_up(library, tmp_path / "backup")
+    erasures.fence("req", ann, received_at=datetime.now(UTC))
+    canaries = erasures.seal_canaries("req", ann, b"n" * 32)
+    old = erasures.root()
+    version = admin.rotate(name)
+    assert erasures.commit("req", version).key_version == version
+    erasures.copies("req")
+    assert erasures.caches("req").state == "CachesDropped"
+    admin.raise_minimum(name, version)
+    admin.trim(name, version)
+    erasures.purge("req")
+    assert key_service.prober().refused(name, old.ciphertext).reason == "too-old"
+    with pytest.raises(KeyDestroyedError):
+        erasures.open_canary(canaries.erased[0].sealed)
+    assert erasures.open_canary(canaries.survivors[0].sealed) == b"n" * 32
+    erasures.complete("req")
+    outcomes = {line.record_id: line.outcome for line in restore.check(tmp_path / "backup", library).lines}
+    assert outcomes == {"ann": "KeyDestroyed", "bob": "Opens"}
+    assert restore.old_root(tmp_path / "backup", key_service.tenant_key(name)).refused
+    library.close()
+    again = opened(key_service, tmp_path / "data", name)
+    assert again.read(again.handle("bob"), "bob", Purpose.DELIVER).content == b"bob"
+    again.close()
+
+
+def test_a_sealed_service_closes_the_library_and_unsealing_opens_it(key_service: Any, tmp_path: Path) -> None:
+    name = "tenant-sealing"
+    key_service.admin().ensure(name)
+    library = opened(key_service, tmp_path / "data", name, cache_seconds=0.0)
+    key_service.seal()
+    try:
+        with pytest.raises(KeysUnavailableError):
+            library.handle("ann")
+    finally:
+        key_service.unseal()
+    assert library.handle("ann").startswith("subj-")
+    library.close()
