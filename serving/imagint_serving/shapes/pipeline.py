@@ -3,8 +3,8 @@
 The model draws at its native 32x32. Larger squares (multiples of 32, up to 1024) are the same picture enlarged with
 bicubic interpolation: more pixels, no more detail. Other sizes are refused.
 
-Every image takes its noise from its own generator, so a seed makes the same picture alone or in any batch. Nothing
-here may log or keep a prompt.
+Every image takes its noise, and what its prompt leaves open, from its own generator: a seed makes the same picture
+alone or in any batch. Nothing here may log or keep a prompt.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 from torch.nn import functional
 
+from imagint_serving.shapes.choices import Generators, complete
 from imagint_serving.shapes.text_encoder import ShapesTextEncoder
 from imagint_serving.shapes.tokenizer import ShapesTokenizer
 
@@ -69,11 +70,11 @@ class ShapesPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers is u
         prompt: str | Sequence[str],
         height: int | None = None,
         width: int | None = None,
-        num_inference_steps: int = 12,
+        num_inference_steps: int = 8,
         guidance_scale: float = 3.0,
         negative_prompt: str | Sequence[str] | None = None,
         num_images_per_prompt: int = 1,
-        generator: torch.Generator | list[torch.Generator] | None = None,
+        generator: Generators = None,
         latents: Tensor | None = None,
         output_type: str = "pil",
         return_dict: bool = True,
@@ -90,10 +91,10 @@ class ShapesPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers is u
         prompts = _repeated(prompt, num_images_per_prompt)
         if isinstance(generator, list) and len(generator) != len(prompts):
             raise ValueError(f"{len(generator)} generators for {len(prompts)} images")
-        text = self._encode(prompts)
+        text = self._encode(complete(self._ids(prompts), generator))
         against = None
         if guidance_scale > 1:
-            against = self._encode(_negatives(negative_prompt, len(prompts), num_images_per_prompt))
+            against = self._encode(self._ids(_negatives(negative_prompt, len(prompts), num_images_per_prompt)))
         if latents is None:
             places = side // self.patch
             shape = (len(prompts), int(self.unet.config.in_channels), places, places)
@@ -119,8 +120,11 @@ class ShapesPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers is u
         if output_type not in OUTPUT_TYPES:
             raise ValueError(f"output types are {', '.join(OUTPUT_TYPES)}")
 
-    def _encode(self, sentences: list[str]) -> Tensor:
-        ids = self.tokenizer(sentences, return_tensors="pt").input_ids
+    def _ids(self, sentences: list[str]) -> Tensor:
+        ids: Tensor = self.tokenizer(sentences, return_tensors="pt").input_ids
+        return ids
+
+    def _encode(self, ids: Tensor) -> Tensor:
         vectors: Tensor = self.text_encoder(ids.to(self._execution_device))
         return vectors
 

@@ -29,13 +29,12 @@ class Recipe:
     """Everything that decides the weights."""
 
     seed: int = 0
-    steps: int = 900
+    steps: int = 1700
     batch: int = 32
     rate: float = 2e-3
     drop_prompt: float = 0.1
-    drop_word: float = 0.08
-    average: float = 0.99
-    lateness: float = 0.0
+    drop_word: float = 0.05
+    average: float = 0.995
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,7 @@ def _loss(network: Network, recipe: Recipe, generator: torch.Generator) -> Tenso
     dropped = torch.rand(recipe.batch, 1, generator=generator) < recipe.drop_prompt
     dropped = dropped | (torch.rand(tokens.shape, generator=generator) < recipe.drop_word)
     tokens = tokens.masked_fill(dropped, NULL_ID)
-    time = torch.sigmoid(torch.randn(recipe.batch, generator=generator) + recipe.lateness)
+    time = torch.sigmoid(torch.randn(recipe.batch, generator=generator))
     noise = torch.randn(pictures.shape, generator=generator)
     part = time[:, None, None, None]
     noisy = ((1 - part) * pictures + part * noise).contiguous(memory_format=torch.channels_last)

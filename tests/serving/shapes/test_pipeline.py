@@ -10,6 +10,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from imagint_serving.models import bundled, bundled_names
+from imagint_serving.shapes.choices import complete
 from imagint_serving.shapes.pipeline import ShapesPipeline
 from imagint_serving.shapes.score import GATE, score_pipeline
 from imagint_serving.shapes.vocabulary import NULL_ID, TOKENS
@@ -24,6 +25,7 @@ def shapes() -> ShapesPipeline:
     torch.set_num_threads(1)
     pipeline = ShapesPipeline.from_pretrained(bundled("shapes"), low_cpu_mem_usage=False)
     pipeline.set_progress_bar_config(disable=True)
+    assert isinstance(pipeline, ShapesPipeline)
     return pipeline
 
 
@@ -63,23 +65,39 @@ def test_another_seed_makes_another_picture(shapes: ShapesPipeline) -> None:
 
 @pytest.mark.parametrize("side", [32, 64, 256])
 def test_larger_sizes_are_the_same_picture_enlarged(shapes: ShapesPipeline, side: int) -> None:
-    native = shapes(PROMPTS[0], generator=seeded(5)).images[0]
-    image = shapes(PROMPTS[0], generator=seeded(5), width=side, height=side).images[0]
+    native, image = (
+        shapes(PROMPTS[0], generator=seeded(5), width=each, height=each, return_dict=False)[0][0] for each in (32, side)
+    )
     assert image.size == (side, side)
     reduced = np.asarray(image.resize((32, 32), Image.Resampling.BOX), dtype=float)
     assert np.abs(reduced - np.asarray(native, dtype=float)).mean() < 4
 
 
 def test_a_negative_prompt_steers_away(shapes: ShapesPipeline) -> None:
-    open_choice = {"prompt": "a circle on white", "num_inference_steps": 8}
-    middles = []
+    reds = []
     for negative in (None, "red"):
-        images = arrays(
-            shapes, **open_choice, num_images_per_prompt=12, negative_prompt=negative, generator=seeded(*range(12))
-        )
-        middles.append(sum(m[0] > 0.7 and m[1] < 0.3 and m[2] < 0.3 for m in images[:, 16, 16]))
-    assert middles[1] <= middles[0]
-    assert middles[1] == 0
+        given = {"num_images_per_prompt": 12, "num_inference_steps": 8, "generator": seeded(*range(12))}
+        images = arrays(shapes, "a circle on white", negative_prompt=negative, guidance_scale=6.0, **given)
+        reds.append(images[:, 16, 16, 0].sum() - images[:, 16, 16, 1:].mean(1).sum())
+    assert reds[1] < reds[0]
+
+
+def test_what_a_prompt_leaves_open_is_chosen_by_the_seed(shapes: ShapesPipeline) -> None:
+    seeds = range(40, 46)
+    images = arrays(shapes, ["a triangle"] * 6, generator=seeded(*seeds))
+    alone = arrays(shapes, "a triangle", generator=seeded(43))[0]
+    assert np.abs(alone - images[3]).max() <= ONE_LEVEL
+    middles = {tuple(np.round(image[18, 16]).astype(int)) for image in images}
+    assert len(middles) > 1
+
+
+def test_what_a_prompt_says_is_never_changed() -> None:
+    said = torch.tensor([[0, 7, 12], [NULL_ID, 7, 12], [0, NULL_ID, NULL_ID]])
+    filled = complete(said, seeded(1, 2, 3))
+    assert filled[0].tolist() == [0, 7, 12]
+    assert torch.equal(filled[said != NULL_ID], said[said != NULL_ID])
+    assert (filled != NULL_ID).all()
+    assert (filled[:, 0] != filled[:, 2] - 9).all()
 
 
 def test_steps_are_reported_and_may_be_changed(shapes: ShapesPipeline) -> None:
@@ -87,7 +105,7 @@ def test_steps_are_reported_and_may_be_changed(shapes: ShapesPipeline) -> None:
 
     def watch(_: object, step: int, __: object, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         seen.append(step)
-        assert tensors["latents"].shape == (1, 3, 32, 32)
+        assert tensors["latents"].shape == (1, 12, 16, 16)
         return {"latents": torch.zeros_like(tensors["latents"])} if step == 2 else {}
 
     image = arrays(shapes, PROMPTS[0], num_inference_steps=3, callback_on_step_end=watch)[0]
