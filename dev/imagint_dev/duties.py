@@ -187,7 +187,9 @@ class ServeStart:
                 raise RetryableError("Serve does not run; it is the operator's turn to start it")
         self._first, self._missed = False, 0.0
         options = {"host": "127.0.0.1", "port": self._site.ports["serve"]}
-        self._call("PUT", {"proxy_location": "HeadOnly", "http_options": options, "applications": []})
+        quiet = {"enable_access_log": False}
+        put: dict[str, object] = {"http_options": options, "logging_config": quiet, "applications": []}
+        self._call("PUT", put | {"proxy_location": "HeadOnly"})
 
     def _runs(self) -> bool:
         controller = self._call("GET", None).json().get("controller_info") or {}

@@ -43,6 +43,8 @@ class RestServe:
         body = {
             "proxy_location": "HeadOnly",
             "http_options": self._http_options,
+            # The proxy would log request ids, and callers choose those.
+            "logging_config": {"enable_access_log": False},
             "applications": [dict(application.config) for application in applications],
         }
         await self._send("PUT", body)
