@@ -187,7 +187,7 @@ def _ray(site: Site) -> Part:
         # Without this Ray replaces 127.0.0.1 by the machine's address and listens on all of them.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_START_HOOK": "imagint_dev.ray_start.settle",
-        # Requests and answers between proxy, Gateway and Generator: over gRPC, never through shared memory or spill files.
+        # What proxy, Gateway and Generator exchange goes over gRPC, never through shared memory or spill files.
         "RAY_SERVE_USE_GRPC_BY_DEFAULT": "1",
         "RAY_SERVE_PROXY_USE_GRPC": "1",
         "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",

@@ -1,4 +1,4 @@
-"""Keeping one tenant's library open: opens it as soon as that is possible, and keeps this replica's beat.
+"""Keeping one tenant's library open: opens it as soon as that is possible, keeps its beat and the copies of its tree.
 
 The Vault token, Vault and the storage may all come later than the Gateway, or go away. So nothing here ends the
 process: until the library is open, every use of it is refused with the reason, and the next try comes soon.
@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 
-from imagint_privacy.errors import KeysUnavailableError, PrivacyError, RetryableError, StorageUnavailableError
+from imagint_privacy.errors import (
+    CopyFailedError,
+    KeysUnavailableError,
+    PrivacyError,
+    RetryableError,
+    StorageUnavailableError,
+)
 from imagint_privacy.records.library import Library
 from imagint_serving.gateway.errors import ApiError, UnavailableError
 from imagint_serving.gateway.workers import Workers
 
 BEAT_SECONDS = 1.0
+COPY_SECONDS = 60.0
+"""The tree's copies are at most about this much older than the tree: who loses the database loses no more keys."""
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 0.1, 2.0
 
 _log = logging.getLogger("ray.serve.imagint.gateway")
@@ -27,6 +36,7 @@ class LibraryKeeper:
     def __init__(self, open_library: Callable[[], Library]) -> None:
         self._open = open_library
         self._library: Library | None = None
+        self._copied = -COPY_SECONDS
         self._reason = ("not_ready", "The service is starting.")
 
     @property
@@ -64,10 +74,20 @@ class LibraryKeeper:
                 self._library = library = await workers.run(self._open)
                 _log.info("the library is open")
             await workers.run(library.beat)
+            await self._copy(workers, library)
         except (PrivacyError, ApiError, OSError) as error:
             self._note(error)
             return False
         return True
+
+    async def _copy(self, workers: Workers, library: Library) -> None:
+        if time.monotonic() - self._copied < COPY_SECONDS:
+            return
+        self._copied = time.monotonic()
+        try:
+            await workers.run(library.copy_tree)
+        except CopyFailedError:
+            _log.warning("the copies of the key tree are behind; the next try comes in %d s", COPY_SECONDS)
 
     def _note(self, error: Exception) -> None:
         reason = (reason_code(error), "The service cannot reach its keys or its storage.")
