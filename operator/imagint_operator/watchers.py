@@ -20,6 +20,7 @@ from imagint_operator.kube.resources import WATCHED, ObjectKey, Resource
 
 FIRST_PAUSE = 0.5
 LAST_PAUSE = 15.0
+CLOSING_SECONDS = 0.1  # TLS connections say goodbye in the background
 _log = logging.getLogger(__name__)
 
 
@@ -46,17 +47,23 @@ class Watcher:
         pause = FIRST_PAUSE
         while not self._stop.is_set():
             try:
-                kopf.run(
-                    registry=self._registry(),
-                    settings=_settings(),
-                    stop_flag=self._stop,
-                    clusterwide=True,
-                    standalone=True,
-                )
+                asyncio.run(self._watch())
             except Exception as error:
                 _log.warning("watching ended (%s); again in %.1f s", type(error).__name__, pause)
             self._stop.wait(pause)
             pause = min(LAST_PAUSE, pause * 2)
+
+    async def _watch(self) -> None:
+        try:
+            await kopf.operator(
+                registry=self._registry(),
+                settings=_settings(),
+                stop_flag=self._stop,
+                clusterwide=True,
+                standalone=True,
+            )
+        finally:
+            await asyncio.sleep(CLOSING_SECONDS)
 
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()

@@ -6,6 +6,7 @@ apiserver's reason and field names and drop its text, which may quote what an ob
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from types import TracebackType
@@ -28,6 +29,7 @@ FIELD_MANAGER = "imagint-operator"
 APPLY = "application/apply-patch+yaml"
 PAGE = 500
 REQUEST_SECONDS = 10.0
+CLOSING_SECONDS = 0.02  # TLS connections say goodbye in the background
 
 JsonObject = dict[str, Any]
 
@@ -49,6 +51,7 @@ class KubeClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._client.close()
+        await asyncio.sleep(CLOSING_SECONDS)
 
     async def get(self, resource: Resource, name: str, namespace: str | None = None) -> JsonObject | None:
         """The object, or None when there is none."""

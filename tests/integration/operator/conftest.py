@@ -18,16 +18,20 @@ from typing import Any
 
 import pytest
 
+from imagint_dev.errors import RefusedError
 from imagint_dev.stack import CONTROL_PLANE, Stack
 from imagint_operator import composition
 from imagint_operator.dataplane.fakes import FakeGateways, FakeProber
 from imagint_operator.kube import connections
+from imagint_operator.kube.resources import ObjectKey
 from imagint_operator.serve.fakes import FakeServe
 from imagint_operator.serve.views import SERVE
 from imagint_operator.settings import Settings
 from imagint_operator.trust import TRUST
 from imagint_operator.watchers import Watcher
-from imagint_privacy.keys.ports import KeyAdmin, KeyState
+from imagint_privacy.keys import ports
+from imagint_privacy.keys.ports import KeyState
+from imagint_privacy.vault import KeyAdmin, VaultSession
 
 
 @pytest.fixture(scope="session")
@@ -38,8 +42,20 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     made.down(purge=True)
 
 
+IMAGINT = "/apis/imagint.ai/v1alpha1"
+PATHS = {
+    "tenant": f"{IMAGINT}/tenants",
+    "modeldeployment": IMAGINT + "/namespaces/{namespace}/modeldeployments",
+    "dsr": IMAGINT + "/namespaces/{namespace}/datasubjectrequests",
+    "namespace": "/api/v1/namespaces",
+    "configmap": "/api/v1/namespaces/{namespace}/configmaps",
+    "resourcequota": "/api/v1/namespaces/{namespace}/resourcequotas",
+    "networkpolicy": "/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies",
+}
+
+
 class Cluster:
-    """kubectl, with JSON."""
+    """What a person does with kubectl; reads and plain applies go straight to the apiserver."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -57,13 +73,18 @@ class Cluster:
         return done.stderr
 
     def apply(self, manifest: dict[str, Any]) -> None:
-        self.run("apply", "-f", "-", stdin=json.dumps(manifest))
+        with self.stack.api() as api:
+            api.apply(manifest)
 
     def get(self, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
-        where = ["-n", namespace] if namespace else []
-        text = self.run("get", kind, name, *where, "-o", "json", "--ignore-not-found")
-        found: dict[str, Any] | None = json.loads(text) if text.strip() else None
-        return found
+        path = PATHS[kind].format(namespace=namespace) + f"/{name}"
+        with self.stack.api() as api:
+            try:
+                return api.get(path)
+            except RefusedError as error:
+                if error.status == 404:
+                    return None
+                raise
 
     def condition(self, kind: str, name: str, type_: str, namespace: str | None = None) -> tuple[str, str]:
         found = self.get(kind, name, namespace) or {}
@@ -104,7 +125,7 @@ class Guillotine:
 class CuttableAdmin:
     """Vault's administration, behind the guillotine."""
 
-    def __init__(self, real: KeyAdmin, guillotine: Guillotine) -> None:
+    def __init__(self, real: ports.KeyAdmin, guillotine: Guillotine) -> None:
         self._real = real
         self._guillotine = guillotine
 
@@ -165,13 +186,15 @@ class Bench:
     async def operator(self, guillotine: Guillotine | None = None) -> AsyncIterator[composition.Assembly]:
         """A running operator; cutting it off ends its work at once."""
         blade = guillotine or Guillotine()
-        vault = composition.vault(self.settings)
-        vault = composition.Vault(CuttableAdmin(vault.admin, blade), vault.signer)
-        async with composition.assembled(self.settings, vault) as made:
-            _put_under(made, self, blade)
+        async with composition.assembled(self.settings, self._vault(blade)) as made:
+            _put_under(made, blade)
             loop = asyncio.get_running_loop()
             connection = connections.load(self.settings.kubeconfig)
-            watcher = Watcher(connection, lambda key: loop.call_soon_threadsafe(made.queue.add, key) and None)
+
+            def notify(key: ObjectKey) -> None:
+                loop.call_soon_threadsafe(made.queue.add, key)
+
+            watcher = Watcher(connection, notify)
             work = asyncio.create_task(made.runtime.work(made.client, (SERVE, TRUST), self.settings.resync_seconds))
             watcher.start()
             try:
@@ -181,8 +204,28 @@ class Bench:
                 await asyncio.gather(work, return_exceptions=True)
                 await watcher.stop(5)
 
+    async def one_look(
+        self, kind: str, namespace: str, name: str, guillotine: Guillotine, killed: type[BaseException]
+    ) -> bool:
+        """An operator with an empty memory looks at one object until it is cut off; answers whether it was."""
+        async with composition.assembled(self.settings, self._vault(guillotine)) as made:
+            _put_under(made, guillotine)
+            try:
+                await made.controllers[kind].reconcile(ObjectKey(kind, namespace, name))
+            except killed:
+                return True
+        return False
 
-def _put_under(made: composition.Assembly, bench: Bench, blade: Guillotine) -> None:
+    def key_state(self, name: str) -> KeyState | None:
+        """A key as Vault has it."""
+        return composition.vault(self.settings).admin.state(name)
+
+    def _vault(self, guillotine: Guillotine) -> composition.Vault:
+        real = composition.vault(self.settings)
+        return composition.Vault(CuttableAdmin(real.admin, guillotine), real.signer)
+
+
+def _put_under(made: composition.Assembly, blade: Guillotine) -> None:
     """Every write to the apiserver and to the data plane passes the guillotine; one look at a time dies with it."""
     for name in ("apply", "apply_status", "create", "delete"):
         setattr(made.client, name, _cuttable(getattr(made.client, name), name, blade))
@@ -203,17 +246,24 @@ def _cuttable(call: Callable[..., Any], name: str, blade: Guillotine) -> Callabl
 
 @pytest.fixture
 def bench(stack: Stack, tmp_path: Path) -> Iterator[Bench]:
-    keys = composition.vault(
-        Settings.model_construct(
-            vault_addr=stack.url("vault"), vault_token_file=stack.identity("imagint-operator") / "vault-token"
-        )
-    ).admin
+    session = VaultSession(stack.url("vault"), "operator", stack.identity("imagint-operator") / "vault-token")
+    keys = KeyAdmin(session)
     with (
         FakeServe("secret", delay=0.1) as serve,
         FakeGateways("secret", keys.state) as gateways,
         FakeProber("secret", keys.state, gateways) as prober,
     ):
         yield Bench(stack, serve, gateways, prober, tmp_path)
+
+
+@pytest.fixture
+def guillotine() -> type[Guillotine]:
+    return Guillotine
+
+
+@pytest.fixture
+def killed() -> type[BaseException]:
+    return KilledError
 
 
 @pytest.fixture

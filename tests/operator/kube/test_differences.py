@@ -28,6 +28,12 @@ def test_the_apiservers_defaults_are_no_difference() -> None:
     assert up_to_date(live(), stamped(WANTED))
 
 
+def test_an_empty_list_may_come_back_as_nothing() -> None:
+    assert covers({"rules": None}, {"rules": []})
+    assert covers({}, {"podSelector": {}})
+    assert not covers({"rules": [{"verbs": ["get"]}]}, {"rules": []})
+
+
 def test_what_does_not_exist_is_not_up_to_date() -> None:
     assert not up_to_date(None, stamped(WANTED))
 

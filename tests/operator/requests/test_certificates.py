@@ -26,6 +26,7 @@ from imagint_operator.dataplane.answers import (
     ProbeReport,
     Purge,
     Purged,
+    ReplicaSeen,
     TreeCopy,
 )
 from imagint_operator.errors import EvidenceRefusedError
@@ -70,7 +71,7 @@ def erased(request_: DataSubjectRequest, now: datetime) -> DataSubjectRequestSta
         StepName.COPY: findings.copied(
             Copies(copies=(TreeCopy(store="copy-0", generation=2, root_digest=digest, read_back=True),))
         ),
-        StepName.DROP_CACHES: findings.dropped(Caches(replicas=("r0",), bound_seconds=5)),
+        StepName.DROP_CACHES: findings.dropped(Caches(replicas=(ReplicaSeen(id="r0"),), bound_seconds=5)),
         StepName.TRIM: Finding(result=trimmed.result, snapshot_retention=timedelta(days=30)),
         StepName.PURGE: findings.purged(Purge(stores=(Purged(store="database", deleted=2, remaining=0),))),
         StepName.PROBE_AFTER: findings.probed(report(ev.CHECKS_AFTER, now)),
