@@ -1,6 +1,6 @@
 """Finds the files that the stack needs beside its code: CRDs, policies, Go modules, pinned requirements.
 
-In an editable installation they lie in the repository, in a wheel below `imagint_dev/_assets`. Both are looked at in
+In a wheel they lie below `imagint_dev/_assets`, in an editable installation in the repository. Both are looked at in
 this order; nothing is ever downloaded in their stead.
 """
 
@@ -14,8 +14,8 @@ _PACKAGE = Path(__file__).parent
 
 
 def roots() -> tuple[Path, ...]:
-    """Where assets may be: the repository of an editable installation, or the wheel's own folder."""
-    return (_PACKAGE.parent.parent, _PACKAGE / "_assets")
+    """Where assets may be: in a wheel's own folder, else in the repository of an editable installation."""
+    return (_PACKAGE / "_assets", _PACKAGE.parent.parent)
 
 
 def folder(*names: str) -> Path:
