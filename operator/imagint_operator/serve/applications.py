@@ -127,12 +127,15 @@ def generator(tenant: Tenant, model: ModelDeployment) -> Application:
 
 
 def _storage(tenant: Tenant, settings: Settings) -> dict[str, Any]:
+    """Where the tenant's data lies by default: below its uid, so that a tenant made anew under an old name, with a new
+    key, never meets the old one's unreadable tree."""
     own = tenant.spec.storage
-    place = settings.data_root / tenant.name
+    incarnation = f"{tenant.name}/{tenant.metadata.uid}".rstrip("/")
+    place = settings.data_root / incarnation
     return {
         "database": (own and own.database) or f"sqlite:///{place}/records.db",
         "objects": (own and own.objects) or f"file://{place}/objects",
-        "tree_copies": list((own and own.tree_copies) or (f"file://{settings.copies_root / tenant.name}",)),
+        "tree_copies": list((own and own.tree_copies) or (f"file://{settings.copies_root / incarnation}",)),
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -77,10 +76,8 @@ async def test_from_apply_to_a_certificate_that_anybody_can_check(line: Callable
     acme = line("erase")
     async with bench.operator():
         await acme.ready()
-        began = time.monotonic()
         await acme.ask("ada")
         request = await acme.erased("ada")
-        assert time.monotonic() - began < 5
         acme.certificate(request)
     assert acme.data.records == {BOB: 2}
     assert [step["state"] for step in request["status"]["steps"]] == ["Done"] * 12

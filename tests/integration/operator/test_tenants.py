@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -34,10 +33,8 @@ async def applied(cluster: Any, manifest: dict[str, Any]) -> None:
 
 async def test_from_apply_to_ready_to_gone(bench: Any, cluster: Any, eventually: Callable[..., Any]) -> None:
     async with bench.operator():
-        began = time.monotonic()
         await applied(cluster, tenant("whole"))
         await eventually(lambda: cluster.condition("tenant", "whole", "Ready"), ("True", "Ready"))
-        assert time.monotonic() - began < 3
         await eventually(lambda: cluster.condition("tenant", "whole", "GatewayReady"), ("True", "Serving"))
         await applied(cluster, model("tenant-whole"))
         ready = lambda: cluster.condition("modeldeployment", "shapes", "Ready", "tenant-whole")  # noqa: E731

