@@ -1,4 +1,4 @@
-"""Train the bundled model anew: `python -m imagint_serving.shapes.train`, about five minutes on one CPU core.
+"""Train the bundled model anew: `python -m imagint_serving.shapes.train`, five to seven minutes on one CPU core.
 
 Writes the diffusers folder only when the new weights pass the scorer's gate, so a bad run cannot replace a good model.
 """
