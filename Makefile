@@ -24,7 +24,7 @@ $(VENV)/.installed: requirements/all.txt requirements/uv.txt pyproject.toml
 	@echo "Setting up $(VENV) with $$($(PYTHON) --version) (once, about a minute and 6 GB)"
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV) || { echo "This Python has no venv module: on Debian, apt-get install python3-venv"; exit 1; }
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
-	@$(BIN)/uv pip install --quiet --python $(PY) --require-hashes -r requirements/all.txt
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(PY) --require-hashes -r requirements/all.txt
 	@$(BIN)/uv pip install --quiet --python $(PY) --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -53,7 +53,7 @@ crds: $(VENV)/.installed ## Write crds/ from the types
 	@$(PY) -m imagint_operator.api.generate crds
 
 .PHONY: model
-model: $(VENV)/.installed ## Train the bundled "shapes" model anew (about 5 CPU-minutes)
+model: $(VENV)/.installed ## Train the bundled "shapes" model anew (5 to 7 CPU-minutes)
 	@$(PY) -m imagint_serving.shapes.train
 
 .PHONY: bench

@@ -36,6 +36,6 @@ async def probe_model(services: Services, name: str) -> float:
         recipient.open(images[0], request_id=request_id, index=0)
     except (ServingError, IndexError) as error:
         after = getattr(error, "after", 2.0)
-        reason = str(error) if isinstance(error, RequestRefusedError) else type(error).__name__
+        reason = error.message if isinstance(error, RequestRefusedError) else type(error).__name__
         raise UnavailableError("model_unavailable", f"{name}: {reason}", retry_after=after) from None
     return round(time.perf_counter() - began, 3)
