@@ -29,7 +29,7 @@ _EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path, resolve_path
 state_option = click.option(
     "--state",
     type=click.Path(file_okay=False, path_type=Path),
-    help="The stack's folder (default: $IMAGINT_STATE, else ./.imagint). Two folders are two stacks.",
+    help="The stack's folder (default: $IMAGINT_STATE, else ./.imagint/stack). Two folders are two stacks.",
 )
 
 
@@ -143,7 +143,7 @@ def status(state: Path | None) -> None:
 @click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []}, add_help_option=False)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def kubectl(arguments: tuple[str, ...]) -> None:
-    """Run kubectl on the stack of $IMAGINT_STATE or ./.imagint; --state DIR may come first."""
+    """Run kubectl on the stack of $IMAGINT_STATE or ./.imagint/stack; --state DIR may come first."""
     state, rest = _leading_state(list(arguments))
     stack = Stack(state)
     if not stack.kubeconfig.exists():

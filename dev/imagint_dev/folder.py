@@ -9,7 +9,7 @@ from pathlib import Path
 from imagint_dev import files
 from imagint_dev.errors import SettingsError
 
-DEFAULT = ".imagint"
+DEFAULT = ".imagint/stack"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class StateFolder:
 
     @classmethod
     def at(cls, path: Path | str | None) -> StateFolder:
-        """The folder at `path`, else $IMAGINT_STATE, else ./.imagint, as an absolute path."""
+        """The folder at `path`, else $IMAGINT_STATE, else ./.imagint/stack, as an absolute path."""
         return cls(Path(path or os.environ.get("IMAGINT_STATE") or DEFAULT).expanduser().resolve())
 
     @property
@@ -85,8 +85,14 @@ class StateFolder:
         """Makes the folder, readable by its owner only.
 
         Raises:
-            SettingsError: a folder full of something else is already there.
+            SettingsError: a folder full of something else is already there, or no folder can be made there.
         """
+        try:
+            self._make()
+        except OSError as error:
+            raise SettingsError(f"{self.root} cannot be a state folder: {error.strerror}") from None
+
+    def _make(self) -> None:
         if self.root.is_dir() and any(self.root.iterdir()) and not self.is_ours():
             raise SettingsError(f"{self.root} is not empty and not a state folder of Imagint: choose another --state")
         for name in ("", "run", "log", "identities", "handover", "data", "copies", "probes", "etcd", "vault", "ray"):

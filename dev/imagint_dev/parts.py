@@ -179,7 +179,7 @@ def _ray(site: Site) -> Part:
         "--disable-usage-stats",
         f"--num-cpus={site.options.ray_cpus}",
         f"--object-store-memory={site.options.object_store_mib * 2**20}",
-        f"--temp-dir={site.scratch}",
+        f"--temp-dir={site.ray_folder}",
     )
     environment = {
         "RAY_AUTH_MODE": "token",

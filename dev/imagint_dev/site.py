@@ -26,8 +26,13 @@ class Site:
 
     @property
     def scratch(self) -> Path:
-        """Ray's folder: short, since a socket's path has at most 107 characters. Removed by `down`."""
+        """A folder (0700) for what is gone after `down`; short, since a socket's path has at most 107 characters."""
         return scratch_of(self.identity)
+
+    @property
+    def ray_folder(self) -> Path:
+        """Ray's own folder, below one that only its owner may enter: Ray opens its own to everybody (0777)."""
+        return self.scratch / "r"
 
     @property
     def vault(self) -> str:

@@ -70,7 +70,7 @@ def _serve_url(options: StackOptions, chosen: dict[str, int]) -> str:
 def _link_ray_logs(site: Site) -> None:
     link = site.folder.root / "log" / "ray-session"
     link.unlink(missing_ok=True)
-    link.symlink_to(site.scratch / "session_latest" / "logs")
+    link.symlink_to(site.ray_folder / "session_latest" / "logs")
 
 
 class Supervisor:

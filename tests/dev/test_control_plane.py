@@ -243,3 +243,29 @@ def test_the_ambient_servers_are_not_used(control_plane: Stack, monkeypatch: pyt
         assert not [
             name for name in control_plane.environment(part) if name.startswith(("KUBECONFIG", "VAULT_", "RAY_"))
         ]
+
+
+BEGUN = """
+{kind: Namespace, apiVersion: v1, metadata: {name: tenant-begun, labels: {imagint.ai/tenant: begun}}}
+---
+kind: DataSubjectRequest
+apiVersion: imagint.ai/v1alpha1
+metadata: {name: ada, namespace: tenant-begun}
+spec:
+  type: Erase
+  subject: subj-aaaaaaaaaaaaaaaaaaaaaaaaaa
+  regulation: GDPR
+  verification: {method: AccountSession, at: "2026-11-23T12:00:00Z"}
+"""
+
+
+def test_an_erasure_that_has_begun_is_deleted_only_with_its_namespace(control_plane: Stack) -> None:
+    control_plane.apply(BEGUN)
+    operator = ("--as=system:serviceaccount:imagint-system:imagint-operator", "--as-group=system:masters")
+    begun = '{"status": {"steps": [{"name": "Fence", "state": "Done"}]}}'
+    request = ("dsr", "ada", "-n", "tenant-begun")
+    control_plane.kubectl("patch", *request, "--subresource=status", "--type=merge", "-p", begun, *operator)
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        control_plane.kubectl("delete", *request)
+    assert "this erasure has begun" in refused.value.stderr
+    control_plane.kubectl("delete", "namespace", "tenant-begun", "--timeout=50s")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -222,7 +223,7 @@ def test_ray_stays_on_this_machine_asks_for_its_token_and_recovers(tmp_path: Pat
     stack.wait_ready("ray", timeout=90)
     assert not first & set(processes.marked(str(stack.record()["id"]), "ray"))
     scratch = scratch_of(str(stack.record()["id"]))
-    assert scratch.is_dir()
+    assert stat.S_IMODE(scratch.stat().st_mode) == 0o700
     os.kill(int(stack.record()["supervisor"]["pid"]), signal.SIGKILL)
     until(lambda: not stack.is_running())
     assert not everything_of(stack)
