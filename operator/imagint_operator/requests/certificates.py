@@ -40,16 +40,16 @@ class Issuer:
     snapshot_retention: timedelta
 
 
-def config_map_name(request: DataSubjectRequest) -> str:
-    """Where the certificate of a request lies."""
-    return f"dsr-{request.name}-certificate"
+def config_map_names(request: DataSubjectRequest) -> tuple[str, str]:
+    """Where the certificate of a request lies, and where if an earlier request of the same name left its own there."""
+    return f"dsr-{request.name}-certificate", f"dsr-{request.name}-{request.metadata.uid}-certificate"
 
 
-def config_map(request: DataSubjectRequest, certificate: bytes) -> dict[str, Any]:
+def config_map(request: DataSubjectRequest, name: str, certificate: bytes) -> dict[str, Any]:
     """The immutable ConfigMap that holds a certificate. It outlives its request: evidence is not cleaned up with it."""
     namespace = request.metadata.namespace or ""
     metadata = {
-        "name": config_map_name(request),
+        "name": name,
         "namespace": namespace,
         "labels": names.labels(names.tenant_of(namespace)),
         "annotations": {"imagint.ai/request-uid": request.metadata.uid},

@@ -187,10 +187,10 @@ async def _certify(peers: Peers, erasure: Erasure) -> Finding:
     request, status = erasure.request, erasure.status
     text = certificates.statement(request, status, peers.issuer)
     certificate = await _signed(text, peers.signer)
-    stored = await _stored(peers.client, request, certificate)
+    name, stored = await _stored(peers.client, request, certificate)
     await peers.gateways.complete(erasure.tenant, erasure.uid)
     salt = status.evidence.salt if status.evidence else ""
-    evidence = Evidence(salt=salt, config_map=certificates.config_map_name(request), digest=ev.digest(stored))
+    evidence = Evidence(salt=salt, config_map=name, digest=ev.digest(stored))
     return Finding(evidence=evidence)
 
 
@@ -203,15 +203,19 @@ async def _signed(text: bytes, signer: Signer) -> bytes:
         raise EvidenceRefusedError(f"the certificate could not be signed ({error})") from error
 
 
-async def _stored(client: KubeClient, request: DataSubjectRequest, certificate: bytes) -> bytes:
-    """Create the ConfigMap; one that an earlier attempt made is the certificate."""
-    name, namespace = certificates.config_map_name(request), request.metadata.namespace
-    found = await client.get(CONFIG_MAPS, name, namespace)
-    if found is None:
-        found = await client.create(CONFIG_MAPS, certificates.config_map(request, certificate))
-    if not certificates.belongs(found, request):
-        raise KubeConflictError(f"ConfigMap {name} exists and is not this request's certificate", after=5)
-    return str(found["data"][certificates.FILE]).encode()
+async def _stored(client: KubeClient, request: DataSubjectRequest, certificate: bytes) -> tuple[str, bytes]:
+    """Create the ConfigMap; one that an earlier attempt made is the certificate.
+
+    Raises:
+        KubeConflictError: somebody else's ConfigMap has each of its names.
+    """
+    for name in certificates.config_map_names(request):
+        found = await client.get(CONFIG_MAPS, name, request.metadata.namespace)
+        if found is None:
+            found = await client.create(CONFIG_MAPS, certificates.config_map(request, name, certificate))
+        if certificates.belongs(found, request):
+            return name, str(found["data"][certificates.FILE]).encode()
+    raise KubeConflictError(f"ConfigMap {name} exists and is not this request's certificate", after=5)
 
 
 def _key(erasure: Erasure) -> KeyState:

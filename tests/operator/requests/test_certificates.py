@@ -165,8 +165,18 @@ def test_half_done_is_not_done(finding: Finding) -> None:
 def test_the_config_map_is_immutable_and_known_by_its_request(
     request_: DataSubjectRequest, make_request: Callable[..., DataSubjectRequest]
 ) -> None:
-    made = certificates.config_map(request_, b"{}")
+    first, _ = certificates.config_map_names(request_)
+    made = certificates.config_map(request_, first, b"{}")
     assert made["metadata"]["name"] == "dsr-ada-certificate"
     assert certificates.belongs(made, request_)
     assert not certificates.belongs(made, make_request(uid="another"))
     assert not certificates.belongs({**made, "immutable": False}, request_)
+
+
+def test_a_request_of_an_earlier_ones_name_has_a_second_name_for_its_certificate(
+    request_: DataSubjectRequest, make_request: Callable[..., DataSubjectRequest]
+) -> None:
+    (first, second), (taken, other) = map(certificates.config_map_names, (request_, make_request(uid="another")))
+    assert first == taken
+    assert len({first, second, other}) == 3
+    assert certificates.belongs(certificates.config_map(request_, second, b"{}"), request_)
