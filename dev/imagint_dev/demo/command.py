@@ -11,7 +11,9 @@ from rich.console import Console
 
 from imagint_dev.demo.cluster import Cluster
 from imagint_dev.demo.narrator import DemoFailedError, Narrator
+from imagint_dev.errors import StackError
 
+MARK = ".imagint-demo"
 INTRODUCTION = """\
 [bold]Imagint[/bold]: an image service that can forget, and prove it.
 
@@ -35,11 +37,10 @@ def demo(state: Path, output: Path, keep: bool) -> None:
     console = Console(width=None if sys.stdout.isatty() else 120)
     narrator = Narrator(console)
     console.print(INTRODUCTION)
-    shutil.rmtree(output, ignore_errors=True)
-    output.mkdir(parents=True)
+    _prepare(output)
     stack = Stack(state)
-    stack.down(purge=True)
     try:
+        stack.down(purge=True)
         _tell(stack, narrator, output)
     except DemoFailedError as failed:
         console.print(
@@ -47,10 +48,27 @@ def demo(state: Path, output: Path, keep: bool) -> None:
         )
         stack.down()
         sys.exit(1)
+    except StackError as error:
+        stack.down()
+        raise click.ClickException(str(error)) from error
     except BaseException:
         stack.down()
         raise
     _end(stack, narrator, output, keep=keep)
+
+
+def _prepare(output: Path) -> None:
+    """Make the folder anew; only what an earlier demo made is ever removed."""
+    mark = output / MARK
+    try:
+        if output.is_dir() and any(output.iterdir()) and not mark.exists():
+            raise click.ClickException(f"{output} is not empty and no demo made it: choose another --output")
+        if output.is_dir():
+            shutil.rmtree(output)
+        output.mkdir(parents=True)
+        mark.touch()
+    except OSError as error:
+        raise click.ClickException(f"{output} cannot be used: {error.strerror}") from None
 
 
 def _tell(stack: Stack, narrator: Narrator, output: Path) -> None:  # type: ignore[name-defined]  # noqa: F821
