@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import ssl
 import stat
 import subprocess
@@ -257,6 +258,21 @@ spec:
   regulation: GDPR
   verification: {method: AccountSession, at: "2026-11-23T12:00:00Z"}
 """
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "2026-11-23T12:00:00+99:99"])
+@pytest.mark.parametrize("field", ["receivedAt", "at"])
+def test_a_moment_that_would_hold_up_every_erasure_of_the_tenant_is_refused(
+    control_plane: Stack, field: str, moment: str
+) -> None:
+    """No clock can be counted from it, and it would stand first in the tenant's line."""
+    asked = BEGUN.replace(
+        'at: "2026-11-23T12:00:00Z"}', 'at: "2026-11-23T12:00:00Z"}\n  receivedAt: "2026-11-23T12:00:00Z"'
+    )
+    asked = re.sub(rf'\b{field}: "[^"]*"', f'{field}: "{moment}"', asked.replace("name: ada", "name: moment"))
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        control_plane.apply(asked)
+    assert field in refused.value.stderr
 
 
 def test_an_erasure_that_has_begun_is_deleted_only_with_its_namespace(control_plane: Stack) -> None:

@@ -76,6 +76,11 @@ class Verification(ApiModel):
     """When."""
 
 
+def _plausible(field: str) -> Rule:
+    bounds = f"self.{field} >= timestamp('2000-01-01T00:00:00Z') && self.{field} < timestamp('2100-01-01T00:00:00Z')"
+    return Rule(f"!has(self.{field.partition('.')[0]}) || ({bounds})", f"{field} must lie between 2000 and 2100")
+
+
 class DataSubjectRequestSpec(ApiModel):
     """What was asked."""
 
@@ -95,6 +100,9 @@ class DataSubjectRequestSpec(ApiModel):
                 "say how it was made sure that the person is the subject (verification.method and verification.at): "
                 "only OptOut and Complain go without",
             ),
+            # Also refuses what the apiserver takes for a moment and nobody else can read, such as a zone of +99:99.
+            _plausible("receivedAt"),
+            _plausible("verification.at"),
         )
     )
 
