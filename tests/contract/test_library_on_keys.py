@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from imagint_privacy.errors import KeyDestroyedError, KeysUnavailableError
+from imagint_privacy.errors import KeyDestroyedError, KeysUnavailableError, StaleTreeError
 from imagint_privacy.purposes import Purpose
 from imagint_privacy.records import backups, restore
 from imagint_privacy.records.library import Draft, Library, StorageSettings
@@ -50,6 +50,23 @@ def test_an_erased_subject_opens_nowhere_and_a_survivor_everywhere(key_service: 
     library.close()
     again = opened(key_service, tmp_path / "data", name)
     assert again.read(again.handle("bob"), "bob", Purpose.DELIVER).content == b"bob"
+    again.close()
+
+
+def test_a_lost_database_is_not_quietly_begun_anew(key_service: Any, tmp_path: Path) -> None:
+    name, lost = "tenant-lost", tmp_path / "records.db"
+    key_service.admin().ensure(name)
+    library = opened(key_service, tmp_path, name)
+    draft = Draft("ann", "images", "image/png", b"ann", large=True)
+    library.store(library.begin(library.handle("ann"), Purpose.GENERATE), [draft])
+    library.copy_tree()
+    library.close()
+    lost.rename(tmp_path / "found.db")
+    with pytest.raises(StaleTreeError, match="restore the database"):
+        opened(key_service, tmp_path, name)
+    (tmp_path / "found.db").rename(lost)
+    again = opened(key_service, tmp_path, name)
+    assert again.read(again.handle("ann"), "ann", Purpose.DELIVER).content == b"ann"
     again.close()
 
 

@@ -22,6 +22,7 @@ from imagint_privacy.errors import (
     RecordExistsError,
     RecordMissingError,
     RetryableError,
+    StaleTreeError,
     StorageUnavailableError,
 )
 from imagint_privacy.keys.paths import ALWAYS, KeyPath, check_subject, period_of
@@ -68,8 +69,11 @@ def _context(
     now, entropy = around.get("now", _utc_now), around.get("entropy", os.urandom)
     seconds = around.get("cache_seconds", 5.0)
     options = TreeOptions(cache_seconds=seconds, clock=around.get("clock", time.monotonic), entropy=entropy)
+    copies = tuple(Objects(url) for url in storage.tree_copies)
     migrating.prepare(database, tenant, now())
-    tree = KeyTree.open(tenant, SqlTreeStore(database), wrapper, options)
+    store = SqlTreeStore(database)
+    _refuse_lost(store, copies)
+    tree = KeyTree.open(tenant, store, wrapper, options)
     tree.ensure((INDEX, CANARY))
     return Context(
         tenant=tenant,
@@ -78,11 +82,22 @@ def _context(
         cache_seconds=seconds,
         database=database,
         objects=Objects(storage.objects),
-        copies=tuple(Objects(url) for url in storage.tree_copies),
+        copies=copies,
         tree=tree,
         now=now,
         entropy=entropy,
     )
+
+
+def _refuse_lost(store: SqlTreeStore, copies: Sequence[Objects]) -> None:
+    """Begin no new tree where a copy says that there was one: the next erasure would destroy everybody's keys.
+
+    Raises:
+        StaleTreeError: the database is empty, but a copy of its tree is not.
+    """
+    # The copies first: a tree that another process makes meanwhile is in the database before it is in any copy.
+    if any(copy.list("roots") for copy in copies) and store.generation() == 0:
+        raise StaleTreeError("the database is empty, but a copy holds this tenant's tree: restore the database")
 
 
 class Library:
@@ -106,6 +121,7 @@ class Library:
             StorageUnavailableError: the database or the object store does not answer.
             ForeignTreeError: the database is another tenant's.
             KeyDestroyedError: the database is an old one: its root is wrapped under a version that is gone.
+            StaleTreeError: the database is an empty one, and a copy of the tree says that it was not.
         """
         database = Database(storage.database)
         try:
