@@ -58,6 +58,7 @@ model: $(VENV)/.installed ## Train the bundled "shapes" model anew (5 to 7 CPU-m
 
 .PHONY: bench
 bench: setup ## Measure: make bench NAME=demo
+	@test -n "$(NAME)" -a -f "bench/$(NAME).py" || { echo "Say which: make bench NAME=demo"; exit 1; }
 	@$(PY) -m bench.$(NAME)
 
 .PHONY: check
