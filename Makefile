@@ -34,7 +34,7 @@ demo: setup ## The whole promise on real parts, told as a story
 
 .PHONY: test
 test: setup ## Every test (T=path narrows it)
-	@$(BIN)/python -m pytest $(if $(filter tests,$(T)),-n 2 --dist loadgroup --no-loadscope-reorder) $(T)
+	@$(BIN)/python -m pytest $(if $(filter tests,$(T)),-n 2 --dist loadscope --no-loadscope-reorder) $(T)
 
 .PHONY: lint
 lint: $(VENV)/.installed ## Style, complexity and import rules

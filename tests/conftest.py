@@ -1,18 +1,29 @@
-"""Which tests share a process when they run two abreast: those that share a stack, else those of one folder.
+"""Which tests share a process when they run two abreast: those of one folder, so that they share its stack.
 
 The whole-stack tests come first, since they take longest; everything else runs beside them.
 """
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Groups the tests for `--dist loadgroup` and puts the longest group first."""
-    root = config.rootpath
-    for item in items:
-        folder = item.path.parent.relative_to(root).as_posix()
-        item.add_marker(pytest.mark.xdist_group("e2e" if folder.startswith("tests/e2e") else folder))
+class OneFolderOneProcess(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
+    """Hands out whole folders (`--dist loadgroup` of xdist 3.8 has no effect under pytest 9.2)."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return str(PurePosixPath(nodeid.split("::", maxsplit=1)[0]).parent)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Tells xdist how to share the tests out."""
+    return OneFolderOneProcess(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the longest folder first."""
     items.sort(key=lambda item: "e2e" not in item.path.parts)

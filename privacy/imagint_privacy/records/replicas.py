@@ -71,13 +71,12 @@ def seen(context: Context) -> tuple[ReplicaSeen, ...]:
 def open_until(replica: ReplicaSeen, generation: int, committed_at: datetime, cache_seconds: float) -> datetime | None:
     """Return until when a replica may keep keys of before a commit in memory; None if it said it does not.
 
-    It confirmed an older root at the latest when the commit was made, and, if it was quiet before, no later than its
-    next beat would have been; what it confirmed is dropped `cache_seconds` after.
+    It confirmed an older root at the latest when the commit was made, and drops what it confirmed `cache_seconds`
+    later. When it was last seen says nothing: a replica whose beats do not get through may serve all the same.
     """
     if replica.generation >= generation:
         return None
-    confirmed = min(committed_at, replica.seen_at + QUIET)
-    return confirmed + timedelta(seconds=cache_seconds) + MARGIN
+    return committed_at + timedelta(seconds=cache_seconds) + MARGIN
 
 
 def status(context: Context, root: RootRecord) -> LibraryStatus:

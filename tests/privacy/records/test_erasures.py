@@ -229,7 +229,7 @@ def test_a_replica_that_beats_is_not_waited_for(rig: Any) -> None:
     assert library.erasures.caches("req").state == "CachesDropped"
 
 
-def test_a_replica_that_died_long_ago_is_not_waited_for(rig: Any) -> None:
+def test_a_silent_replica_is_waited_for_to_the_bound_since_it_may_serve_all_the_same(rig: Any) -> None:
     library, _dead = rig.open(), rig.open("dead")
     rig.seconds += 60
     library.beat()
@@ -238,6 +238,9 @@ def test_a_replica_that_died_long_ago_is_not_waited_for(rig: Any) -> None:
     rig.rotate()
     library.erasures.commit("req", 2)
     library.erasures.copies("req")
+    assert library.erasures.caches("req").state == "Waiting"
+    rig.seconds += library.context.cache_seconds + 1
+    library.beat()
     assert library.erasures.caches("req").state == "CachesDropped"
     rig.seconds += 600
     library.beat()
