@@ -241,6 +241,7 @@ def _operator(site: Site) -> Part:
         "IMAGINT_HANDOVER": str(site.folder.handover),
         "IMAGINT_DATA_ROOT": str(site.folder.root / "data"),
         "IMAGINT_COPIES_ROOT": str(site.folder.root / "copies"),
+        "IMAGINT_MODELS_ROOT": str(site.folder.root / "models"),
         "IMAGINT_METRICS_PORT": str(port),
     }
     # Not "serve": the supervisor's first PUT is on its way long before this process has found its feet.

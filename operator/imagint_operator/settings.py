@@ -30,6 +30,7 @@ class Settings(BaseModel):
     handover: Path
     data_root: Path
     copies_root: Path
+    models_root: Path = Path("/srv/imagint/models")
     metrics_port: int = Field(default=0, ge=0, le=65535)
     metrics_host: str = "127.0.0.1"
     resync_seconds: float = Field(default=30.0, gt=0)

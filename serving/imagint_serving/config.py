@@ -131,6 +131,8 @@ class GeneratorConfig(Config):
     tenant: TenantName
     model: ModelName
     source: ModelSource
+    model_roots: tuple[AbsolutePath, ...] = ()
+    """A `Path` source must lie below one of these: a shared cluster's disk holds the neighbours' models too."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     device: Literal["cpu", "cuda", "auto"] = "auto"
     batching: Batching = Batching()

@@ -38,7 +38,7 @@ MODELS = [
 
 @pytest.mark.parametrize("deployed", MODELS)
 def test_the_generator_reads_its_arguments(deployed: ModelDeployment) -> None:
-    rendered = generator(TENANT, deployed).config
+    rendered = generator(TENANT, deployed, from_environment(ENVIRONMENT)).config
     assert GeneratorConfig.model_validate(rendered["args"]).model == "shapes"
 
 

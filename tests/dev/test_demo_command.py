@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from imagint_dev import cli
+from imagint_dev.demo.command import demo
 
 
 def test_a_folder_that_no_demo_made_is_never_removed(tmp_path: Path) -> None:
@@ -16,13 +17,13 @@ def test_a_folder_that_no_demo_made_is_never_removed(tmp_path: Path) -> None:
     precious.parent.mkdir()
     precious.write_text("years of work")
     arguments = ["--state", str(tmp_path / "state"), "--output", str(precious.parent)]
-    done = CliRunner().invoke(cli.demo, arguments)
+    done = CliRunner().invoke(demo, arguments)
     assert done.exit_code == 1
     assert "choose another --output" in done.output
     assert precious.read_text() == "years of work"
 
 
-@pytest.mark.parametrize("command", [cli.demo, cli.up], ids=["demo", "up"])
+@pytest.mark.parametrize("command", [demo, cli.up], ids=["demo", "up"])
 def test_a_state_folder_that_cannot_be_is_refused_in_words(
     command: click.Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

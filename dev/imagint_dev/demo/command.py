@@ -12,6 +12,8 @@ from rich.console import Console
 from imagint_dev.demo.cluster import Cluster
 from imagint_dev.demo.narrator import DemoFailedError, Narrator
 from imagint_dev.errors import StackError
+from imagint_dev.options import StackOptions
+from imagint_dev.stack import Stack
 
 MARK = ".imagint-demo"
 INTRODUCTION = """\
@@ -31,17 +33,17 @@ It runs in one folder, on loopback, and is gone afterwards."""
 @click.option("--keep", is_flag=True, help="Leave the stack running afterwards, to look around.")
 def demo(state: Path, output: Path, keep: bool) -> None:
     """The whole promise on real parts, told as a story (about a minute once built)."""
-    from imagint_dev.stack import Stack
-
     state, output = state.resolve(), output.resolve()
     console = Console(width=None if sys.stdout.isatty() else 120)
     narrator = Narrator(console)
     console.print(INTRODUCTION)
     _prepare(output)
+    if any(state.glob("data/*")) and not (state / MARK).exists():
+        raise click.ClickException(f"{state} holds a stack that no demo made: choose another --state")
     stack = Stack(state)
     try:
         stack.down(purge=True)
-        _tell(stack, narrator, output)
+        _tell(stack, narrator, output, keep=keep)
     except DemoFailedError as failed:
         console.print(
             f"\n[red]The demo stopped:[/red] {failed}\nLogs: {state / 'log'} (kept). Start over with: make demo"
@@ -71,21 +73,22 @@ def _prepare(output: Path) -> None:
         raise click.ClickException(f"{output} cannot be used: {error.strerror}") from None
 
 
-def _tell(stack: Stack, narrator: Narrator, output: Path) -> None:  # type: ignore[name-defined]  # noqa: F821
+def _tell(stack: Stack, narrator: Narrator, output: Path, *, keep: bool) -> None:
     from imagint_dev.demo import story
 
     narrator.chapter(
         "A real control plane, Vault and Ray start", "In one folder, on free ports of 127.0.0.1, rootless."
     )
     with narrator.step("imagint up", figure="up_s"):
-        stack.up()
+        stack.start(StackOptions(), detach=keep, timeout=300)
+    (stack.folder.root / MARK).touch()
     cluster = Cluster(stack.kubectl_command())
     scene = story.Scene(narrator, cluster, stack.folder.root, output, stack.url("serve"), stack.url("vault"))
     for chapter in story.CHAPTERS:
         chapter(scene)
 
 
-def _end(stack: Stack, narrator: Narrator, output: Path, *, keep: bool) -> None:  # type: ignore[name-defined]  # noqa: F821
+def _end(stack: Stack, narrator: Narrator, output: Path, *, keep: bool) -> None:
     if keep:
         narrator.say(f"The stack runs on: imagint status --state {stack.folder.root}")
     else:

@@ -73,7 +73,8 @@ class Source(ApiModel):
     name: Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")] | None = None
     """The bundled model's name."""
     path: Annotated[str, Field(min_length=2, max_length=1024, pattern=r"^/[^\x00]+$")] | None = None
-    """An absolute folder in diffusers' format, seen by every Ray node."""
+    """An absolute folder in diffusers' format on the Ray nodes, below the platform's models folder: in this namespace's
+    part of it, or in `shared`."""
     repository: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[-\w.]+/[-\w.]+$")] | None = None
     """A repository in diffusers' format, as `owner/name`."""
     revision: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[-\w./]+$")] | None = None

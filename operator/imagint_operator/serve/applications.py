@@ -48,7 +48,9 @@ def render(tenants: Iterable[Tenant], models: Iterable[ModelDeployment], setting
         if namespace in theirs and model.metadata.deletion_timestamp is None:
             theirs[namespace].append(model)
     applications = [gateway(tenant, theirs[namespace], settings) for namespace, tenant in served.items()]
-    applications += [generator(served[namespace], model) for namespace in served for model in theirs[namespace]]
+    applications += [
+        generator(served[namespace], model, settings) for namespace in served for model in theirs[namespace]
+    ]
     return tuple(sorted(applications, key=lambda application: application.name))
 
 
@@ -95,7 +97,7 @@ def gateway(tenant: Tenant, models: Iterable[ModelDeployment], settings: Setting
     return Application(names.gateway_app(name), config, key, tenant.metadata.generation)
 
 
-def generator(tenant: Tenant, model: ModelDeployment) -> Application:
+def generator(tenant: Tenant, model: ModelDeployment, settings: Settings) -> Application:
     """The Generator of one model."""
     spec = model.spec
     devices = {AcceleratorType.AUTO: "auto", AcceleratorType.CPU: "cpu", AcceleratorType.GPU: "cuda"}
@@ -116,6 +118,7 @@ def generator(tenant: Tenant, model: ModelDeployment) -> Application:
             "tenant": tenant.name,
             "model": model.name,
             "source": _source(model),
+            "model_roots": [f"{settings.models_root}/{model.metadata.namespace}", f"{settings.models_root}/shared"],
             "dtype": spec.dtype.value.lower(),
             "device": devices[spec.accelerator.type],
             "batching": {"max_size": spec.batching.max_size, "wait_ms": spec.batching.wait_milliseconds},

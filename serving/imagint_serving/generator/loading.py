@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,22 @@ Hub = Callable[[HubSource], Path]
 def download(source: HubSource) -> Path:
     """Fetch a hub repository into the local cache (none of it if it is there already) and return its folder."""
     return Path(DiffusionPipeline.download(source.repository, revision=source.revision, use_safetensors=True))
+
+
+def check_place(source: ModelSource, roots: Sequence[str]) -> None:
+    """Refuse a folder that lies, once its links are followed, below none of `roots`.
+
+    The answer is that of a folder that is not there, so that it tells nothing about the disk.
+
+    Raises:
+        ModelLoadError: it lies elsewhere.
+    """
+    if not isinstance(source, PathSource):
+        return
+    place = Path(source.path).resolve()
+    if not any(place.is_relative_to(Path(root).resolve()) for root in roots):
+        where = " or ".join(roots) or "any folder that this cluster offers"
+        raise ModelLoadError(f"{describe(source)} does not exist below {where}")
 
 
 def load(source: ModelSource, dtype: torch.dtype, hub: Hub = download) -> Any:

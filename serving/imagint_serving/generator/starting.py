@@ -14,7 +14,7 @@ from PIL.Image import Image
 from imagint_serving.config import GeneratorConfig
 from imagint_serving.errors import ModelLoadError, ServingError
 from imagint_serving.generator.devices import bound_threads, placement, settle
-from imagint_serving.generator.loading import describe, load
+from imagint_serving.generator.loading import check_place, describe, load
 from imagint_serving.generator.pipelines import ImagePipeline, Shape, Wish
 from imagint_serving.generator.silence import silence_libraries
 
@@ -34,6 +34,7 @@ def start(config: GeneratorConfig) -> ImagePipeline:
     silence_libraries()
     threads = bound_threads()
     where = placement(config)
+    check_place(config.source, config.model_roots)
     pipeline = load(config.source, where.dtype)
     settle(pipeline, where)
     model = ImagePipeline(pipeline, config.model)

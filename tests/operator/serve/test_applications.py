@@ -120,3 +120,11 @@ def test_a_tenant_made_anew_under_an_old_name_gets_storage_of_its_own(
     new = old.model_copy(update={"metadata": old.metadata.model_copy(update={"uid": "another-uid"})})
     storages = [by_name(render([t], [], settings))["acme.gateway"]["args"]["storage"] for t in (old, new)]
     assert not set(map(str, storages[0].values())) & set(map(str, storages[1].values()))
+
+
+def test_a_model_may_come_from_the_tenants_own_folder_or_the_shared_one(
+    make_tenant: MakeTenant, make_model: MakeModel, settings: Settings
+) -> None:
+    args = by_name(render([make_tenant(status=KEYED)], [make_model()], settings))["acme.model.shapes"]["args"]
+    root = settings.models_root
+    assert args["model_roots"] == [f"{root}/tenant-acme", f"{root}/shared"]

@@ -10,7 +10,7 @@ import torch
 
 from imagint_serving.config import BundledSource, HubSource, ModelSource, PathSource
 from imagint_serving.errors import ModelLoadError
-from imagint_serving.generator.loading import load
+from imagint_serving.generator.loading import check_place, load
 
 
 def at(folder: Path) -> PathSource:
@@ -125,3 +125,31 @@ def test_an_unknown_bundled_name_lists_the_known_ones() -> None:
 def test_an_unreachable_hub_is_said_plainly() -> None:
     with pytest.raises(ModelLoadError, match="hub repository somebody/tiny at main cannot be loaded: ConnectionError"):
         load(HubSource(type="Hub", repository="somebody/tiny", revision="main"), torch.float32, no_hub)
+
+
+@pytest.mark.parametrize(
+    ("place", "allowed"),
+    [
+        pytest.param("tenant-acme/mine", True, id="a folder of its own"),
+        pytest.param("shared/base", True, id="a folder for everybody"),
+        pytest.param("tenant-globex/secret", False, id="a neighbour's folder"),
+        pytest.param("tenant-acme/../tenant-globex/secret", False, id="a neighbour's folder by a detour"),
+        pytest.param("tenant-acme/link", False, id="a link to a neighbour's folder"),
+        pytest.param("tenant-acme-2/x", False, id="a folder whose name begins alike"),
+    ],
+)
+def test_a_folder_must_lie_below_what_the_cluster_offers_the_tenant(tmp_path: Path, place: str, allowed: bool) -> None:
+    for name in ("tenant-acme/mine", "shared/base", "tenant-globex/secret", "tenant-acme-2/x"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "tenant-acme/link").symlink_to(tmp_path / "tenant-globex/secret")
+    roots = [str(tmp_path / "tenant-acme"), str(tmp_path / "shared")]
+    if allowed:
+        check_place(at(tmp_path / place), roots)
+        return
+    with pytest.raises(ModelLoadError, match="does not exist below"):
+        check_place(at(tmp_path / place), roots)
+
+
+def test_without_roots_no_folder_is_served() -> None:
+    with pytest.raises(ModelLoadError, match="any folder that this cluster offers"):
+        check_place(at(Path("/")), ())
