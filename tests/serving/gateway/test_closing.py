@@ -86,7 +86,6 @@ def test_status_shows_what_the_operator_needs(client: TestClient, acme: TenantRi
     assert status["generation"] >= 1
     assert status["key_version"] == 1
     assert [replica["id"] for replica in status["replicas"]] == ["replica-1"]
-    assert status["copies"] == []  # none has been made yet
     assert status["api_keys"] == ["web"]
     assert acme.key not in str(status)
 
@@ -95,3 +94,14 @@ def test_without_api_keys_the_gateway_is_not_ready(client: TestClient, acme: Ten
     (acme.handover / "api-keys.json").unlink()
     answer = client.get("/healthz")
     assert (answer.status_code, answer.json()["reason"]) == (503, "api_keys_missing")
+
+
+def test_the_tree_is_copied_without_being_asked(client: TestClient, issuer: FakeIssuer) -> None:
+    def verified() -> bool:
+        copies = client.get("/privacy/v1/status", headers=issuer.bearer(Role.OPERATOR)).json()["copies"]
+        return bool(copies) and all(copy["verified_at"] and copy["generation"] >= 1 for copy in copies)
+
+    deadline = time.monotonic() + 20
+    while not verified():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
