@@ -101,7 +101,4 @@ def test_the_tree_is_copied_without_being_asked(client: TestClient, issuer: Fake
         copies = client.get("/privacy/v1/status", headers=issuer.bearer(Role.OPERATOR)).json()["copies"]
         return bool(copies) and all(copy["verified_at"] and copy["generation"] >= 1 for copy in copies)
 
-    deadline = time.monotonic() + 20
-    while not verified():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    eventually(verified, seconds=20)
