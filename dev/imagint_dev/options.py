@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -62,8 +63,16 @@ class StackOptions(BaseModel):
         """Fails early where options do not fit together.
 
         Raises:
-            SettingsError: one is missing, or a file cannot be read.
+            SettingsError: one is missing, a file cannot be read, or this installation lacks the parts' packages.
         """
+        needed = {"ray": ("ray", "torch"), "operator": ("kopf", "kubernetes"), "prober": ("uvicorn",)}
+        lacking = [
+            name for part in sorted(self.started() & needed.keys()) for name in needed[part] if not find_spec(name)
+        ]
+        if lacking:
+            raise SettingsError(
+                f"the stack needs packages that are not installed: pip install 'imagint[dev]' {lacking}"
+            )
         if self.vault_address and not self.vault_token_file:
             raise SettingsError(
                 "--vault-addr needs --vault-token-file: a token that may set up mounts, policies and roles"

@@ -105,3 +105,9 @@ def test_restarts_come_later_and_later_until_a_part_lives_long() -> None:
 def test_options_that_do_not_fit_are_refused_at_once(options: dict[str, object], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         StackOptions.model_validate(options).check()
+
+
+def test_a_bare_installation_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imagint_dev.options.find_spec", lambda name: None if name == "torch" else object())
+    with pytest.raises(SettingsError, match=r"imagint\[dev\]"):
+        StackOptions().check()
