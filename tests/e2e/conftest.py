@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from imagint_dev.demo import manifests, people
+from imagint_dev.demo import manifests, people, proofs
 from imagint_dev.demo.cluster import Cluster, wait_until
 from imagint_dev.demo.people import MadeImage, Person
 from imagint_dev.stack import Stack
@@ -70,6 +70,14 @@ class World:
     def status(self, request: str, tenant: str = "acme") -> dict[str, object]:
         found: dict[str, object] = self.cluster.get("dsr", request, f"tenant-{tenant}").get("status", {})
         return found
+
+    def verifies(self, request: str, folder: Path) -> tuple[int, str]:
+        """What `imagint verify` says of the request's certificate under the published key."""
+        name = self.cluster.get("dsr", request, "tenant-acme")["status"]["evidence"]["configMap"]
+        certificate, key = folder / f"{request}.json", folder / "evidence.pub"
+        certificate.write_text(self.cluster.get("configmap", name, "tenant-acme")["data"]["certificate.json"])
+        key.write_text(self.cluster.get("configmap", "imagint-evidence-key", "imagint-system")["data"]["evidence.pub"])
+        return proofs.imagint_verify(certificate, key)
 
     def opens(self, made: MadeImage, tenant: str = "acme") -> bool:
         """Whether the API hands the image out, byte for byte as it was made."""

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from imagint_dev.demo import proofs
 from imagint_dev.demo.cluster import wait_until
 from imagint_dev.demo.narrator import DemoFailedError
 from imagint_dev.errors import NotRunningError
@@ -102,8 +101,4 @@ def test_an_erasure_survives_kill_9_and_no_survivor_is_lost(world: Any, tmp_path
     status = world.status(request)
     assert [step["state"] for step in status["steps"]] == ["Done"] * len(STEPS)
     assert status["keyVersions"]["to"] == status["keyVersions"]["from"] + 1, "one rotation, whatever was killed"
-    name = status["evidence"]["configMap"]
-    certificate, key = tmp_path / "certificate.json", tmp_path / "evidence.pub"
-    certificate.write_text(world.cluster.get("configmap", name, "tenant-acme")["data"]["certificate.json"])
-    key.write_text(world.cluster.get("configmap", "imagint-evidence-key", "imagint-system")["data"]["evidence.pub"])
-    assert proofs.imagint_verify(certificate, key)[0] == 0
+    assert world.verifies(request, tmp_path)[0] == 0

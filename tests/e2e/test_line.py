@@ -16,19 +16,6 @@ from imagint_dev.demo.narrator import DemoFailedError
 pytestmark = [pytest.mark.e2e, pytest.mark.stack, pytest.mark.timeout(600)]
 
 
-def certificate_of(world: Any, request: str, folder: Path) -> Path:
-    name = world.status(request)["evidence"]["configMap"]
-    path = folder / f"{request}.json"
-    path.write_text(world.cluster.get("configmap", name, "tenant-acme")["data"]["certificate.json"])
-    return path
-
-
-def public_key(world: Any, folder: Path) -> Path:
-    path = folder / "evidence.pub"
-    path.write_text(world.cluster.get("configmap", "imagint-evidence-key", "imagint-system")["data"]["evidence.pub"])
-    return path
-
-
 def test_the_erased_become_unreadable_and_the_survivors_stay(world: Any, tmp_path: Path) -> None:
     ana, bo, cy = world.someone("acme", 2), world.someone("acme", 2), world.someone("globex")
     assert all(world.opens(made) for made in ana + bo)
@@ -44,7 +31,7 @@ def test_the_erased_become_unreadable_and_the_survivors_stay(world: Any, tmp_pat
     assert [restored.images.get(made.record) for made in ana] == [None, None]
     assert [restored.images.get(made.record) for made in bo] == [made.png for made in bo]
     assert proofs.old_root_refused(world.state, world.vault, "acme", backup).refused
-    status, report = proofs.imagint_verify(certificate_of(world, request, tmp_path), public_key(world, tmp_path))
+    status, report = world.verifies(request, tmp_path)
     assert status == 0, report
 
 
@@ -54,7 +41,7 @@ def test_a_subject_who_holds_nothing_is_told_so_and_no_key_is_rotated(world: Any
     conditions = {c["type"]: c for c in world.status(request)["conditions"]}
     assert conditions["Complete"]["reason"] == "NothingHeld"
     assert "keyVersions" not in world.status(request)
-    assert proofs.imagint_verify(certificate_of(world, request, tmp_path), public_key(world, tmp_path))[0] == 0
+    assert world.verifies(request, tmp_path)[0] == 0
 
 
 def test_a_person_who_comes_back_after_an_erasure_can_make_images_again(world: Any) -> None:

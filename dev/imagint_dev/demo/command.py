@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -33,7 +34,7 @@ It runs in one folder, on loopback, and is gone afterwards."""
 @click.option("--keep", is_flag=True, help="Leave the stack running afterwards, to look around.")
 def demo(state: Path, output: Path, keep: bool) -> None:
     """The whole promise on real parts, told as a story (about a minute once built)."""
-    state, output = state.resolve(), output.resolve()
+    state, output = state.resolve(), Path(os.path.relpath(output))
     console = Console(width=None if sys.stdout.isatty() else 120)
     narrator = Narrator(console)
     console.print(INTRODUCTION)
