@@ -1,4 +1,9 @@
-"""Kill -9 of a part at every step of an erasure: it completes, exactly once, and no survivor is lost."""
+"""Kill -9 of a part all along an erasure: it completes, exactly once, and no survivor is lost.
+
+The steps are seen through the apiserver, so a kill lands at the step or shortly after it, and steps that pass between
+two looks share one. Cuts at exact points, before and after every write, are in tests/integration/operator and
+tests/privacy.
+"""
 
 from __future__ import annotations
 
