@@ -151,6 +151,7 @@ class Erasures:
                 deleted = self._note_deleted(connection, request)
             swept = copying.sweep_copies(self._context)
             purging.wipe_log(self._context)
+            self._context.guard.arm(self._context.tree.root().key_version)  # trimmed: Vault must go on refusing
             stores = (*self._remaining(erasure, deleted), *swept)
             left = sum(store.remaining for store in stores)
             if left:

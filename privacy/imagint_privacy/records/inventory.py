@@ -43,9 +43,11 @@ class Place:
 
 _WITH_RECORD: Final = "as long as the record"
 _TENANT: Final = "as long as the tenant"
+_NEXT: Final = "until the next version is destroyed"
 _PROOF: Final = "as long as the tenant must show its erasures"
 _INDEX: Final = Place(Holds.PSEUDONYM, "find a subject's records", _WITH_RECORD, Erased.ROW)
 _TREE: Final = Place(Holds.KEYS, "open records", "until a newer tree", Erased.REPLACED)
+_WITNESS: Final = Place(Holds.OPERATION, "notice that Vault brings a destroyed version back", _NEXT, Erased.NEVER)
 _OPERATION: Final = Place(Holds.OPERATION, "run the service", _TENANT, Erased.NEVER)
 _TOMBSTONE: Final = Place(Holds.PSEUDONYM, "refuse what began before an erasure", _TENANT, Erased.TOMBSTONE)
 _FENCE: Final = Place(Holds.PSEUDONYM, "stop use while an erasure runs", "until the erasure is complete", Erased.ROW)
@@ -62,6 +64,7 @@ COLUMNS: Final[Mapping[str, Place]] = {
     **_columns("tree_nodes", "digest sealed born", _TREE),
     **_columns("tree_root", "id generation key_version wrapped digest", _TREE),
     **_columns("tree_dead", "digest died", _OPERATION),
+    **_columns("key_witnesses", "key_version wrapped armed", _WITNESS),
     **_columns("records", "record_id subject category period kind incarnation created_at size large", _INDEX),
     **_columns("records", "sealed", _SEALED),
     **_columns("objects", "record_id subject category incarnation location stored created_at", _INDEX),
@@ -70,6 +73,7 @@ COLUMNS: Final[Mapping[str, Place]] = {
     **_columns("erasures", "request subject categories state received_at fenced_at incarnation held", _REQUEST),
     **_columns("erasures", "generation key_version forgotten_paths committed_at results completed_at", _REQUEST),
     **_columns("copies", "store attempted generation root_digest verified_at", _OPERATION),
+    **_columns("copy_attempts", "id store since", _OPERATION),
     **_columns("replicas", "id generation seen_at", _OPERATION),
     **_columns("alembic_version", "version_num", _OPERATION),
 }
