@@ -69,8 +69,9 @@ def _copy(context: Context, store: Objects) -> CopyResult:
             record = root_record(connection)
             write_nodes(connection, store, since)
         _still_under_way(context, attempt)
-        write_root(store, record)
+        record = write_root(store, record)
         _finish(context, store, attempt, record)
+        return CopyResult(store.name, record.generation, record.digest.hex())
     except RetryableError as failure:
         with suppress(StorageUnavailableError):
             _give_up(context, attempt)
@@ -80,22 +81,23 @@ def _copy(context: Context, store: Objects) -> CopyResult:
         if not isinstance(failure, CopyFailedError):
             raise
         return CopyResult(store.name, held.generation, held.root_digest.hex())  # another process was quicker
-    return CopyResult(store.name, record.generation, record.digest.hex())
 
 
 def _begin(context: Context, store: Objects) -> tuple[str, int]:
     """Note that a copy is under way; return the attempt's id and the generation that the copy holds already, or 0."""
-    attempt, now, here = context.entropy(16).hex(), context.now(), COPIES.c.store == store.name
+    attempt, now = context.entropy(16).hex(), context.now()
+    row = copy_held(context.database, store)
+    held = row.generation if row is not None else 0
+    emptied = bool(held) and store.get(root_name(held)) is None
     with context.database.write() as connection:
         connection.execute(delete(COPY_ATTEMPTS).where(COPY_ATTEMPTS.c.since < now - LONGEST_COPY))
         connection.execute(insert(COPY_ATTEMPTS).values(id=attempt, store=store.name, since=now))
-        held = connection.execute(select(COPIES.c.generation).where(here)).scalar_one_or_none()
-        if held is None:
+        here = COPIES.c.store == store.name
+        if connection.execute(select(COPIES.c.store).where(here)).first() is None:
             connection.execute(insert(COPIES).values(store=store.name, attempted=0, generation=0))
-        elif held and store.get(root_name(held)) is None:  # somebody emptied it
-            connection.execute(update(COPIES).where(here).values(generation=0))
-            held = 0
-    return attempt, held or 0
+        if emptied:
+            connection.execute(update(COPIES).where(here, COPIES.c.generation == held).values(generation=0))
+    return attempt, 0 if emptied else held
 
 
 def _still_under_way(context: Context, attempt: str) -> None:

@@ -109,9 +109,17 @@ class Objects:
         Raises:
             StorageUnavailableError: the store does not answer.
         """
+        return [name for page in self.pages(prefix) for name in page]
+
+    def pages(self, prefix: str = "") -> Iterator[Sequence[str]]:
+        """Give the names of every object under a prefix of whole segments, some at a time.
+
+        Raises:
+            StorageUnavailableError: the store does not answer.
+        """
         with _named_errors("list"):
-            pages = obstore.list(self._store, prefix or None, chunk_size=1000)
-            return [meta["path"] for page in pages for meta in page]
+            for page in obstore.list(self._store, prefix or None, chunk_size=1000):
+                yield [meta["path"] for meta in page]
 
 
 def _sync(folder: Path, locations: Sequence[str]) -> None:
