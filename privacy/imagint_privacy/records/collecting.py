@@ -18,7 +18,7 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, func, select
 
-from imagint_privacy.errors import CopyFailedError, NodeTamperedError, StorageUnavailableError
+from imagint_privacy.errors import CopyFailedError, NodeTamperedError
 from imagint_privacy.keys.ports import Head, RootWrapper
 from imagint_privacy.records.context import Context
 from imagint_privacy.records.copying import LONGEST_COPY, CopiedTree, copy_held, newest_generation, root_name
@@ -29,8 +29,6 @@ from imagint_privacy.records.surveying import Health, survey
 from imagint_privacy.records.verifying import opened_root
 
 _NODE: Final = re.compile(r"nodes/([0-9a-f]{2})/(\1[0-9a-f]{62})")
-_STAGED: Final = re.compile(r".+#[0-9]+")
-"""What a process leaves in a folder that was killed while it wrote an object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +56,9 @@ def collect_copy(context: Context, store: Objects, *, apply: bool) -> Collected:
         garbage += len(found)
         if apply:
             store.delete(found)
-    staged = list(_staged(store))
+    staged = _staged(store)
     if apply:
-        _unlink(staged)
+        store.delete(staged)
     garbage += len(staged)
     return Collected(store.name, listed + len(staged), garbage, garbage if apply else 0)
 
@@ -97,25 +95,19 @@ def _needed(connection: Connection, digests: Collection[bytes], held: int) -> se
     return found
 
 
-def _staged(store: Objects) -> Iterator[Path]:
-    """Give what killed writers left half-written in a folder, once they are surely gone."""
+def _staged(store: Objects) -> list[str]:
+    """Return what killed writers left half-written in a folder, once they are surely gone."""
     if store.folder is None:
-        return
+        return []
     old = time.time() - LONGEST_COPY.total_seconds()
-    for path in store.folder.rglob("*#*"):
-        try:
-            if _STAGED.fullmatch(path.name) and path.is_file() and path.stat().st_mtime < old:
-                yield path
-        except FileNotFoundError:
-            continue
+    return [name for name in store.unfinished() if _changed(store.folder / name, old) < old]
 
 
-def _unlink(paths: Sequence[Path]) -> None:
+def _changed(path: Path, gone: float) -> float:
     try:
-        for path in paths:
-            path.unlink(missing_ok=True)
-    except OSError as error:
-        raise StorageUnavailableError(f"a left-over cannot be deleted ({type(error).__name__})") from None
+        return path.stat().st_mtime
+    except OSError:
+        return gone
 
 
 def collect_nodes(context: Context, wrapper: RootWrapper, *, apply: bool) -> Collected:

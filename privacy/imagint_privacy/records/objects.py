@@ -1,15 +1,22 @@
 """Sealed objects and tree copies in an object store: a folder, S3, Google Cloud Storage or Azure, by address.
 
 Names are ids and handles only. What was written to a folder is on disk when `put` returns; remote stores promise
-that themselves. It must not see a plaintext.
+that themselves. Every request is bounded in size and time, so an object of any size takes little memory and a store
+that hangs is noticed. It must not see a plaintext.
+
+An object appears whole or not at all. A process that is killed while it writes leaves no object, but its parts: in a
+folder a file named like the object with `#` and a number behind (`unfinished` finds it, `delete` takes it), in a
+remote store an upload that never ended, which only the store's own lifecycle rule removes.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -25,6 +32,11 @@ if TYPE_CHECKING:
 
 _TIMEOUT: Final = timedelta(seconds=10)
 _PATIENCE: Final = timedelta(seconds=20)
+_PART: Final = 8 << 20
+"""One request's bytes; S3 takes 10,000 of them an upload, at least 5 MiB each."""
+_AT_ONCE: Final = 2
+_READ: Final = 4 << 20
+_STAGED: Final = re.compile(r"#\d+\Z")
 _SYNC_ALL: Final = 64
 """From this many files on, one sync of everything is quicker than one of each."""
 
@@ -90,6 +102,56 @@ class Objects:
                 return None
         return content
 
+    def put_stream(self, location: str, pieces: Iterable[bytes]) -> None:
+        """Write an object from pieces as they come, whole or not at all; what the pieces raise is raised.
+
+        Raises:
+            StorageUnavailableError: the store does not take it.
+        """
+        source = _Source(pieces)
+        first, more = source.first(_PART)
+        try:
+            with _named_errors("write"):
+                if more:
+                    sending = chain(first, source)
+                    obstore.put(self._store, location, sending, chunk_size=_PART, max_concurrency=_AT_ONCE)
+                else:
+                    obstore.put(self._store, location, first, use_multipart=False)
+        except StorageUnavailableError:
+            if source.failure is not None:
+                raise source.failure from None
+            raise
+        if self.folder is not None:
+            _sync(self.folder, [location])
+
+    def get_stream(self, location: str) -> Iterator[bytes] | None:
+        """Return an object's bytes, part by part as they are asked for, or None; nothing stays open between two parts.
+
+        Raises:
+            StorageUnavailableError: the store does not answer, or the object went away meanwhile.
+        """
+        with _named_errors("read"):
+            try:
+                first = obstore.get(self._store, location, options={"range": (0, _READ)})
+                size: int = first.meta["size"]
+                begun: bytes = first.bytes().to_bytes()
+            except FileNotFoundError:
+                return None
+            except BaseError:
+                # An empty object has no range at all; any other reason is met again.
+                if obstore.head(self._store, location)["size"]:
+                    raise
+                return iter(())
+        return self._parts(location, begun, size)
+
+    def _parts(self, location: str, begun: bytes, size: int) -> Iterator[bytes]:
+        yield begun
+        for begin in range(len(begun), size, _READ):
+            with _named_errors("read"):
+                end = min(begin + _READ, size)
+                part: bytes = obstore.get_range(self._store, location, start=begin, end=end).to_bytes()
+            yield part
+
     def delete(self, locations: Sequence[str]) -> None:
         """Delete objects; those that are not there are no error.
 
@@ -98,10 +160,25 @@ class Objects:
         """
         for location in locations:
             with _named_errors("delete"):
+                if self.folder is not None and _STAGED.search(location):
+                    _unlink(self.folder, location)
+                    continue
                 try:
                     obstore.delete(self._store, location)
                 except FileNotFoundError:
                     continue
+
+    def unfinished(self, prefix: str = "") -> list[str]:
+        """Return the names of what processes left in a folder that were killed while they wrote, or write now.
+
+        Raises:
+            StorageUnavailableError: the folder cannot be read.
+        """
+        if self.folder is None:
+            return []
+        with _named_errors("list"):
+            found = [path for path in (self.folder / prefix).rglob("*") if _STAGED.search(path.name) and path.is_file()]
+            return sorted(path.relative_to(self.folder).as_posix() for path in found)
 
     def list(self, prefix: str = "") -> list[str]:
         """Return the names of every object under a prefix of whole segments.
@@ -120,6 +197,47 @@ class Objects:
         with _named_errors("list"):
             for page in obstore.list(self._store, prefix or None, chunk_size=1000):
                 yield [meta["path"] for meta in page]
+
+
+class _Source:
+    """Pieces on their way into a store; remembers what they raised, to be told from what the store raises."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
+        self.failure: BaseException | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            return next(self._pieces)
+        except StopIteration:
+            raise
+        except BaseException as error:
+            self.failure = error
+            raise
+
+    def first(self, size: int) -> tuple[list[bytes], bool]:
+        """Return the first pieces, up to about a size, and whether there may be more."""
+        taken, count = [], 0
+        for piece in self:
+            taken.append(piece)
+            count += len(piece)
+            if count >= size:
+                return taken, True
+        return taken, False
+
+
+def _unlink(folder: Path, location: str) -> None:
+    """Delete a file that the store hides from us, and the folders that it leaves empty."""
+    path = folder / location
+    path.unlink(missing_ok=True)
+    with suppress(OSError):
+        for parent in path.parents:
+            if parent == folder:
+                return
+            parent.rmdir()
 
 
 def _sync(folder: Path, locations: Sequence[str]) -> None:
