@@ -59,7 +59,7 @@ class GuardedKey:
         try:
             plain = self._wrapper.decrypt(ciphertext)
         except KeyDestroyedError:
-            raise self._explained(version_of(ciphertext)) from None
+            raise explained(self._wrapper, version_of(ciphertext)) from None
         witness = self._newest(KEY_WITNESSES.c.armed)
         if witness is not None and not self._refused(witness.wrapped):
             raise KeyRevivedError(
@@ -104,29 +104,31 @@ class GuardedKey:
             return True
         return False
 
-    def _explained(self, version: int) -> KeyVersionBehindError | KeyDestroyedError:
-        """Tell an old Vault from an old tree."""
-        state = self._state()
-        if state is not None and state.latest_version < version:
-            return KeyVersionBehindError(
-                f"vault is behind the tree: the root is wrapped under version {version} of key {state.name}, and "
-                f"vault's newest is {state.latest_version}; restore a vault snapshot taken after the rotation to "
-                f"{version}, and do not rotate before"
-            )
-        if state is not None and version < max(state.min_available_version, state.min_decryption_version):
-            return KeyDestroyedError(
-                f"the root is wrapped under version {version} of key {state.name}, which is destroyed: this tree is "
-                "an old one; bring the newest back from a copy (imagint restore tree)"
-            )
-        return KeyDestroyedError(f"no version of the tenant's key opens the root, which names version {version}")
 
-    def _state(self) -> KeyState | None:
-        if not isinstance(self._wrapper, KeyWatcher):
-            return None
-        try:
-            return self._wrapper.state()
-        except KeyForbiddenError:
-            return None
+def explained(wrapper: RootWrapper, version: int) -> KeyVersionBehindError | KeyDestroyedError:
+    """Say why Vault does not open a root that names a version: an old Vault, or an old tree."""
+    state = _state(wrapper)
+    if state is not None and state.latest_version < version:
+        return KeyVersionBehindError(
+            f"vault is behind the tree: the root is wrapped under version {version} of key {state.name}, and vault's "
+            f"newest is {state.latest_version}; restore a vault snapshot taken after the rotation to {version}, and do "
+            "not rotate before"
+        )
+    if state is not None and version < max(state.min_available_version, state.min_decryption_version):
+        return KeyDestroyedError(
+            f"the root is wrapped under version {version} of key {state.name}, which is destroyed: this tree is an old "
+            "one; bring the newest back from a copy (imagint restore tree)"
+        )
+    return KeyDestroyedError(f"no version of the tenant's key opens the root, which names version {version}")
+
+
+def _state(wrapper: RootWrapper) -> KeyState | None:
+    if not isinstance(wrapper, KeyWatcher):
+        return None
+    try:
+        return wrapper.state()
+    except KeyForbiddenError:
+        return None
 
 
 def refuse_behind(store: SqlTreeStore, copies: Sequence[Objects]) -> None:

@@ -152,6 +152,19 @@ class Objects:
                 part: bytes = obstore.get_range(self._store, location, start=begin, end=end).to_bytes()
             yield part
 
+    def holds(self, location: str) -> bool:
+        """Say whether an object is there, without reading it.
+
+        Raises:
+            StorageUnavailableError: the store does not answer.
+        """
+        with _named_errors("look"):
+            try:
+                obstore.head(self._store, location)
+            except FileNotFoundError:
+                return False
+        return True
+
     def delete(self, locations: Sequence[str]) -> None:
         """Delete objects; those that are not there are no error.
 

@@ -88,14 +88,23 @@ def opened_root(tenant: str, head: Head, wrapper: RootWrapper) -> bytearray:
         seals.wipe(key)
 
 
-def loader(store: Objects) -> Load:
-    """Return what reads nodes from a copy, some at once."""
+def loader(*stores: Objects) -> Load:
+    """Return what reads nodes from a copy, some at once; what one lacks or has damaged is looked for in the next."""
 
     def load(digests: Collection[bytes]) -> Iterator[tuple[bytes, bytes | None]]:
         names = {node_name(digest): digest for digest in digests}
-        return ((names[name], sealed) for name, sealed in fetch(store, names))
+        for name, sealed in fetch(stores[0], names):
+            yield names[name], _or_elsewhere(names[name], sealed, stores[1:])
 
     return load
+
+
+def _or_elsewhere(digest: bytes, sealed: bytes | None, others: Sequence[Objects]) -> bytes | None:
+    for other in others:
+        if sealed is not None and seals.digest_of(sealed) == digest:
+            break
+        sealed = other.get(node_name(digest)) or sealed
+    return sealed
 
 
 def verify_held(context: Context, store: Objects, progress: Progress = _silent) -> CopyVerified:
