@@ -20,8 +20,8 @@ from sqlalchemy import Connection, delete, func, select
 
 from imagint_privacy.errors import CopyFailedError, NodeTamperedError
 from imagint_privacy.keys.ports import Head, RootWrapper
-from imagint_privacy.records.context import Context
 from imagint_privacy.records.copying import LONGEST_COPY, CopiedTree, copy_held, newest_generation, root_name
+from imagint_privacy.records.database import Database
 from imagint_privacy.records.nodes import chunks, root_record
 from imagint_privacy.records.objects import Objects
 from imagint_privacy.records.schema import COPIES, TREE_DEAD, TREE_NODES
@@ -41,18 +41,18 @@ class Collected:
     deleted: int
 
 
-def collect_copy(context: Context, store: Objects, *, apply: bool) -> Collected:
+def collect_copy(database: Database, store: Objects, *, apply: bool) -> Collected:
     """Find what nothing needs in a copy, and delete it if asked to.
 
     Raises:
         CopyFailedError: the copy is not the one that the database knows: copy the tree first.
         StorageUnavailableError: the copy or the database does not answer.
     """
-    _agree(context, store)
+    _agree(database, store)
     listed = garbage = 0
     for page in store.pages():
         listed += len(page)
-        found = _garbage(context, store, page)
+        found = _garbage(database, store, page)
         garbage += len(found)
         if apply:
             store.delete(found)
@@ -63,22 +63,22 @@ def collect_copy(context: Context, store: Objects, *, apply: bool) -> Collected:
     return Collected(store.name, listed + len(staged), garbage, garbage if apply else 0)
 
 
-def _agree(context: Context, store: Objects) -> None:
+def _agree(database: Database, store: Objects) -> None:
     """Touch only a copy whose newest root is the one that the database noted.
 
     Raises:
         CopyFailedError: it is another one: a copy is under way or was cut off, or the database was restored.
     """
-    newest, row = newest_generation(store), copy_held(context.database, store)
+    newest, row = newest_generation(store), copy_held(database, store)
     head = CopiedTree(store).head() if newest else None
     if row is None or head is None or (row.generation, row.root_digest) != (newest, head.record.digest):
         raise CopyFailedError("the database does not know this copy as it is: copy the tree first", after=5)
 
 
-def _garbage(context: Context, store: Objects, names: Sequence[str]) -> list[str]:
+def _garbage(database: Database, store: Objects, names: Sequence[str]) -> list[str]:
     """Say which of some names, listed before, nothing needs now."""
     nodes = {bytes.fromhex(match[2]): name for name in names if (match := _NODE.fullmatch(name))}
-    with context.database.read() as connection:
+    with database.read() as connection:
         held = connection.execute(select(COPIES.c.generation).where(COPIES.c.store == store.name)).scalar_one()
         needed = _needed(connection, nodes, held)
     roots = [name for name in names if name.startswith("roots/") and name < root_name(held)]
@@ -110,7 +110,7 @@ def _changed(path: Path, gone: float) -> float:
         return gone
 
 
-def collect_nodes(context: Context, wrapper: RootWrapper, *, apply: bool) -> Collected:
+def collect_nodes(tenant: str, database: Database, wrapper: RootWrapper, *, apply: bool) -> Collected:
     """Find the nodes in the database that the current root does not need, and delete them if asked to.
 
     Commits are transactions, so there should be none; what a program of another version left would be found.
@@ -119,13 +119,13 @@ def collect_nodes(context: Context, wrapper: RootWrapper, *, apply: bool) -> Col
         NodeTamperedError: the tree lacks a node or holds a damaged one: then nothing can be called garbage.
         KeysUnavailableError, StorageUnavailableError: try again.
     """
-    with context.database.read() as connection:  # one moment: what the root does not need now, no root will need
+    with database.read() as connection:  # one moment: what the root does not need now, no root will need
         listed: int = connection.execute(select(func.count()).select_from(TREE_NODES)).scalar_one()
-        needed = _reachable(context.tenant, connection, wrapper)
+        needed = _reachable(tenant, connection, wrapper)
         rows = connection.execution_options(yield_per=1000).execute(select(TREE_NODES.c.digest)).scalars()
         garbage = [] if len(needed) == listed else [digest for digest in rows if digest not in needed]
     if apply and garbage:
-        with context.database.write() as connection:
+        with database.write() as connection:
             for chunk in chunks(garbage):
                 connection.execute(delete(TREE_NODES).where(TREE_NODES.c.digest.in_(chunk)))
     return Collected("database", listed, len(garbage), len(garbage) if apply else 0)

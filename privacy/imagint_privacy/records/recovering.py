@@ -70,7 +70,7 @@ def recover_tree(
         KeysUnavailableError, StorageUnavailableError: try again; nothing was changed.
     """
     sources, head = _newest(lost.copies)
-    held = _held(lost)
+    held = held_generation(lost.tenant, lost.database)
     record = head.record
     if held >= record.generation:
         raise BackupRefusedError(
@@ -109,20 +109,20 @@ def _newest(copies: Sequence[Objects]) -> tuple[list[Objects], Head]:
     raise NodeTamperedError(f"the newest root, of generation {newest}, cannot be read from any copy")
 
 
-def _held(lost: Lost) -> int:
+def held_generation(tenant: str, database: Database) -> int:
     """Return the generation that the database holds, 0 if it holds none; changes nothing.
 
     Raises:
         ForeignTreeError: it is another tenant's.
     """
-    if lost.database.file is not None and not lost.database.file.exists():
+    if database.file is not None and not database.file.exists():
         return 0
-    with lost.database.read() as connection:
+    with database.read() as connection:
         if not inspect(connection).has_table(TREE_ROOT.name):
             return 0
         owner = connection.execute(select(LIBRARY.c.tenant)).scalar_one_or_none()
-        if owner not in {None, lost.tenant}:
-            raise ForeignTreeError(f"the database is not of tenant {lost.tenant}")
+        if owner not in {None, tenant}:
+            raise ForeignTreeError(f"the database is not of tenant {tenant}")
         return connection.execute(select(TREE_ROOT.c.generation)).scalar_one_or_none() or 0
 
 

@@ -15,7 +15,6 @@ from sqlalchemy import select
 from imagint_privacy.keys import seals
 from imagint_privacy.keys.ports import Head, RootWrapper
 from imagint_privacy.keys.sources import open_root
-from imagint_privacy.records.context import Context
 from imagint_privacy.records.copying import CopiedTree, copy_held, node_name
 from imagint_privacy.records.database import Database
 from imagint_privacy.records.fetching import fetch
@@ -107,23 +106,23 @@ def _or_elsewhere(digest: bytes, sealed: bytes | None, others: Sequence[Objects]
     return sealed
 
 
-def verify_held(context: Context, store: Objects, progress: Progress = _silent) -> CopyVerified:
+def verify_held(database: Database, store: Objects, progress: Progress = _silent) -> CopyVerified:
     """Read every node of the database back that the copy must hold; needs no key.
 
     Raises:
         StorageUnavailableError: the copy or the database does not answer.
     """
-    row = copy_held(context.database, store)
+    row = copy_held(database, store)
     held = row.generation if row is not None else 0
     nodes = 0
     bad: list[tuple[bytes, bool]] = []
-    for digests in _pages(context.database, held):
+    for digests in _pages(database, held):
         for digest, sealed in loader(store)(digests):
             nodes += 1
             if sealed is None or seals.digest_of(sealed) != digest:
                 bad.append((digest, sealed is None))
         progress(nodes)
-        bad[-len(digests) :] = _still_needed(context, store, bad[-len(digests) :])
+        bad[-len(digests) :] = _still_needed(database, store, bad[-len(digests) :])
     missing = sum(absent for _, absent in bad)
     return CopyVerified(store.name, held, nodes, missing, len(bad) - missing)
 
@@ -141,12 +140,12 @@ def _pages(database: Database, generation: int) -> Iterator[Sequence[bytes]]:
         yield page
 
 
-def _still_needed(context: Context, store: Objects, bad: list[tuple[bytes, bool]]) -> list[tuple[bytes, bool]]:
+def _still_needed(database: Database, store: Objects, bad: list[tuple[bytes, bool]]) -> list[tuple[bytes, bool]]:
     """Leave out what died meanwhile: a copy that was brought on loses it rightly."""
     if not bad:
         return []
     live = select(TREE_NODES.c.digest).where(TREE_NODES.c.digest.in_([digest for digest, _ in bad]))
-    with context.database.read() as connection:
+    with database.read() as connection:
         needed = set(connection.execute(live).scalars())
         held = connection.execute(select(COPIES.c.generation).where(COPIES.c.store == store.name)).scalar_one_or_none()
     return [(digest, absent) for digest, absent in bad if digest in needed and held]

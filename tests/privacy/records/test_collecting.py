@@ -57,14 +57,14 @@ def test_left_overs_of_every_kind_are_found_and_only_deleted_when_asked(rig: Any
     store.put("roots/00000000000000000001.json", b"of an older generation")
     staged = store.folder / "nodes" / "ab" / f"ab{'1' * 62}#1"
     staged.write_bytes(b"half written")
-    assert collect_copy(library.context, store, apply=False).garbage == 2
+    assert collect_copy(library.context.database, store, apply=False).garbage == 2
     os.utime(staged, (time.time() - 90_000,) * 2)
-    assert collect_copy(library.context, store, apply=False).garbage == 3
+    assert collect_copy(library.context.database, store, apply=False).garbage == 3
     assert staged.exists()
-    found = collect_copy(library.context, store, apply=True)
+    found = collect_copy(library.context.database, store, apply=True)
     assert (found.garbage, found.deleted, staged.exists()) == (3, 3, False)
     assert set(store.list()) == whole
-    assert collect_copy(library.context, store, apply=True).garbage == 0
+    assert collect_copy(library.context.database, store, apply=True).garbage == 0
 
 
 def test_a_copy_that_the_database_does_not_know_is_not_touched(rig: Any) -> None:
@@ -72,12 +72,12 @@ def test_a_copy_that_the_database_does_not_know_is_not_touched(rig: Any) -> None
     rig.keep(library, "ann", "1")
     store = library.context.copies[0]
     with pytest.raises(CopyFailedError, match="copy the tree first"):
-        collect_copy(library.context, store, apply=True)
+        collect_copy(library.context.database, store, apply=True)
     library.copy_tree()
     newest = max(store.list("roots"))
     store.put("roots/00000000000000000099.json", store.get(newest))  # another database was ahead
     with pytest.raises(CopyFailedError, match="copy the tree first"):
-        collect_copy(library.context, store, apply=True)
+        collect_copy(library.context.database, store, apply=True)
 
 
 def test_a_node_that_died_since_stays_as_long_as_the_copys_own_root_needs_it(rig: Any) -> None:
@@ -87,7 +87,7 @@ def test_a_node_that_died_since_stays_as_long_as_the_copys_own_root_needs_it(rig
     store = library.context.copies[0]
     rig.rotate()
     library.tree.forget([Prefix(ann)], key_version=2)
-    assert collect_copy(library.context, store, apply=True).garbage == 0
+    assert collect_copy(library.context.database, store, apply=True).garbage == 0
     assert verify_opening("acme", store, rig.transit.tenant_key(KEY)).whole
 
 
@@ -95,16 +95,16 @@ def test_a_stray_node_in_the_database_is_found_and_a_damaged_tree_is_left_alone(
     library = rig.open()
     rig.keep(library, "ann", "1")
     wrapper = library.context.guard
-    assert collect_nodes(library.context, wrapper, apply=True).garbage == 0
+    assert collect_nodes("acme", library.context.database, wrapper, apply=True).garbage == 0
     with library.context.database.write() as connection:
         connection.exec_driver_sql("INSERT INTO tree_nodes VALUES (?, ?, 1)", (b"s" * 32, b"stray"))
-    assert collect_nodes(library.context, wrapper, apply=False).garbage == 1
-    assert collect_nodes(library.context, wrapper, apply=True).deleted == 1
-    assert collect_nodes(library.context, wrapper, apply=True).garbage == 0
+    assert collect_nodes("acme", library.context.database, wrapper, apply=False).garbage == 1
+    assert collect_nodes("acme", library.context.database, wrapper, apply=True).deleted == 1
+    assert collect_nodes("acme", library.context.database, wrapper, apply=True).garbage == 0
     with library.context.database.write() as connection:
         connection.exec_driver_sql("UPDATE tree_nodes SET sealed = substr(sealed, 2)")
     with pytest.raises(NodeTamperedError):
-        collect_nodes(library.context, wrapper, apply=True)
+        collect_nodes("acme", library.context.database, wrapper, apply=True)
 
 
 def test_a_whole_copy_is_verified_with_and_without_keys_and_damage_is_told_apart(rig: Any) -> None:
@@ -112,19 +112,19 @@ def test_a_whole_copy_is_verified_with_and_without_keys_and_damage_is_told_apart
     people = [library.handle(f"person {number}") for number in range(300)]
     library.tree.ensure([KeyPath(person, "images", "2026-11") for person in people])
     store, key = library.context.copies[0], rig.transit.tenant_key(KEY)
-    assert not verify_held(library.context, store).whole
+    assert not verify_held(library.context.database, store).whole
     assert not verify_opening("acme", store, key).whole
     library.copy_tree()
     seen: list[int] = []
     opened = verify_opening("acme", store, key, seen.append)
     assert (opened.whole, opened.subjects, opened.nodes) == (True, 301, len(live(library)))
     assert seen[-1] == opened.nodes
-    assert verify_held(library.context, store).nodes == opened.nodes
+    assert verify_held(library.context.database, store).nodes == opened.nodes
     root = library.tree.root().digest.hex()
     first, second = [name for name in store.list("nodes") if not name.endswith(root)][:2]
     store.delete([first])
     store.put(second, b"\1" + bytes(60))
-    for found in (verify_opening("acme", store, key), verify_held(library.context, store)):
+    for found in (verify_opening("acme", store, key), verify_held(library.context.database, store)):
         assert (found.missing, found.damaged, found.whole) == (1, 1, False)
 
 
@@ -168,7 +168,7 @@ class TwoCopiers(RuleBasedStateMachine):
                 case "sweep":
                     sweep_copies(library.context)
                 case "collect":
-                    collect_copy(library.context, self.store(who), apply=True)
+                    collect_copy(library.context.database, self.store(who), apply=True)
 
     @rule(who=st.integers(0, 1), action=st.sampled_from(["insert", "forget", "copy", "sweep", "collect"]))
     def alone(self, who: int, action: str) -> None:
@@ -224,11 +224,11 @@ class TwoCopiers(RuleBasedStateMachine):
         library, store = self.libraries[0], self.store(0)
         copy_tree(library.context)
         sweep_copies(library.context)
-        collect_copy(library.context, store, apply=True)
+        collect_copy(library.context.database, store, apply=True)
         assert held(store) == live(library)
         assert len(store.list("roots")) == 1
-        assert verify_held(library.context, store).whole
-        assert collect_nodes(library.context, library.context.guard, apply=False).garbage == 0
+        assert verify_held(library.context.database, store).whole
+        assert collect_nodes("acme", library.context.database, library.context.guard, apply=False).garbage == 0
         for opened in self.libraries:
             opened.close()
         shutil.rmtree(self.folder)
