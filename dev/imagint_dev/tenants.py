@@ -1,4 +1,4 @@
-"""Where the embedded stack keeps a tenant, for the commands that open its library: `imagint backup`, `restore`, `copies`.
+"""Where the embedded stack keeps a tenant, for the commands that open its library (`imagint backup` and others).
 
 It must not open anything.
 """

@@ -18,6 +18,7 @@ from imagint_operator.tenants.plan import (
     AddFinalizer,
     Apply,
     DeleteNamespace,
+    DestroyAgain,
     DestroyKey,
     EnsureKey,
     RemoveFinalizer,
@@ -66,6 +67,10 @@ class Executor:
             for action in actions:
                 if isinstance(action, EnsureKey):
                     return KeyView(state=await self._keys.ensure(action.name))
+                if isinstance(action, DestroyAgain):
+                    await self._keys.raise_minimum(action.name, action.version)
+                    state = await self._keys.trim(action.name, action.version)
+                    return KeyView(state=state, destroyed_below=action.version, replayed=True)
                 if isinstance(action, DestroyKey):
                     await self._keys.destroy(action.name)
                     return KeyView(state=await self._keys.state(action.name))
