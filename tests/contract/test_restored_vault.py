@@ -17,16 +17,17 @@ from typing import Any
 import pytest
 
 from imagint_operator.api.tenants import Tenant
+from imagint_operator.dataplane.answers import GatewayStatus
 from imagint_operator.keyrings import KeyRing
 from imagint_operator.tenants import walls
 from imagint_operator.tenants.execute import Executor
-from imagint_operator.tenants.observations import KeyView, Observed
-from imagint_operator.tenants.plan import DestroyAgain, plan
+from imagint_operator.tenants.observations import GatewayView, KeyView, Observed
+from imagint_operator.tenants.plan import CloseGateway, DestroyAgain, plan
 from imagint_operator.tenants.status import status
 from imagint_privacy.errors import (
+    KeyBehindError,
     KeyDestroyedError,
     KeyRevivedError,
-    KeyVersionBehindError,
     PrivacyError,
     RecordMissingError,
     StaleTreeError,
@@ -87,12 +88,19 @@ class Past:
         observed = Observed(walls.namespace(self.tenant), dict(walls.contents(self.tenant)), self.key())
         actions = plan(self.tenant, observed, datetime.now(UTC))
         wanted = tuple(action for action in actions if isinstance(action, DestroyAgain))
-        client: Any = None
-        observed = asyncio.run(Executor(client, KeyRing(self.service.admin())).execute(self.tenant, wanted, observed))
+        nobody: Any = None
+        executor = Executor(nobody, KeyRing(self.service.admin()), nobody)
+        observed = asyncio.run(executor.execute(self.tenant, wanted, observed))
         found = status(self.tenant, observed, datetime.now(UTC))
         self.tenant = self.tenant.model_copy(update={"status": found})
         condition = next(condition for condition in found.conditions if condition.type == "KeyReady")
         return condition.status.value, condition.reason
+
+    def closes(self, served: int) -> bool:
+        """Whether the operator closes a Gateway that serves a tree wrapped under this version."""
+        gateway = GatewayView(status=GatewayStatus(tenant="acme", ready=True, key_version=served))
+        observed = Observed(walls.namespace(self.tenant), dict(walls.contents(self.tenant)), self.key(), gateway)
+        return CloseGateway("acme", 2) in plan(self.tenant, observed, datetime.now(UTC))
 
     def key(self) -> KeyView:
         return KeyView(state=self.service.admin().state(NAME))
@@ -147,9 +155,9 @@ def test_nothing_restored(past: Past) -> None:
 def test_an_old_vault_alone(past: Past) -> None:
     """From before the rotation it opens nobody; from before the trim nobody is served until the replay."""
     past.service.restore(past.vault_before_rotation)
-    past.refused(KeyVersionBehindError, "restore a vault snapshot taken after the rotation to 2")
+    past.refused(KeyBehindError, "restore a vault snapshot taken after the rotation to 2")
     assert past.operator() == ("False", "KeyBehind")
-    past.refused(KeyVersionBehindError, "vault is behind the tree")
+    past.refused(KeyBehindError, "vault is behind the tree")
     past.service.restore(past.vault_before_trim)
     past.refused(KeyRevivedError, "version 1 of the tenant's key again")
     assert past.operator() == ("True", "KeyReplayed")
@@ -181,7 +189,12 @@ def test_everything_old_is_stopped_by_the_operators_record_alone(past: Past) -> 
     past.service.restore(past.vault_before_rotation)
     assert past.readable() == {"ann", "bob"}
     assert past.operator() == ("False", "KeyBehind")
-    assert past.readable() == {"ann", "bob"}  # the key is there, and nobody may destroy the survivors with it
+    library = past.opened()
+    assert past.closes(library.status().key_version)
+    library.require_key(2)
+    with pytest.raises(KeyRevivedError, match="vault, the database and its copies are old"):
+        library.read(past.subjects["ann"], "ann", Purpose.ACCESS)
+    library.close()
     past.service.restore(past.vault_before_trim)
     assert past.readable() == {"ann", "bob"}
     assert past.operator() == ("True", "KeyReplayed")

@@ -17,11 +17,11 @@ from sqlalchemy import ColumnElement, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from imagint_privacy.errors import (
+    KeyBehindError,
     KeyDestroyedError,
     KeyForbiddenError,
     KeyMissingError,
     KeyRevivedError,
-    KeyVersionBehindError,
     StaleTreeError,
 )
 from imagint_privacy.keys.ports import KeyState, KeyWatcher, RootWrapper
@@ -42,6 +42,11 @@ class GuardedKey:
     def __init__(self, wrapper: RootWrapper, database: Database) -> None:
         self._wrapper = wrapper
         self._database = database
+        self._required = 0
+
+    def require(self, key_version: int) -> None:
+        """Open no root wrapped under an older version from now on: somebody knows that those were destroyed."""
+        self._required = max(self._required, key_version)
 
     def encrypt(self, plain: bytes) -> str:
         """Return the ciphertext under the newest version of the key."""
@@ -51,11 +56,17 @@ class GuardedKey:
         """Return the plain bytes.
 
         Raises:
-            KeyVersionBehindError: Vault is older than the tree.
+            KeyBehindError: Vault is older than the tree.
             KeyRevivedError: Vault opens what was destroyed.
             KeyDestroyedError: the version that made the ciphertext is gone: this is an old tree.
             KeysUnavailableError, KeyForbiddenError, KeyMissingError: as in `keys.ports.RootWrapper`.
         """
+        if version_of(ciphertext) < self._required:
+            raise KeyRevivedError(
+                f"every version of the tenant's key below {self._required} was destroyed, and this tree is wrapped "
+                f"under {version_of(ciphertext)}: vault, the database and its copies are old; restore the newest",
+                after=_AGAIN,
+            )
         try:
             plain = self._wrapper.decrypt(ciphertext)
         except KeyDestroyedError:
@@ -105,14 +116,15 @@ class GuardedKey:
         return False
 
 
-def explained(wrapper: RootWrapper, version: int) -> KeyVersionBehindError | KeyDestroyedError:
+def explained(wrapper: RootWrapper, version: int) -> KeyBehindError | KeyDestroyedError:
     """Say why Vault does not open a root that names a version: an old Vault, or an old tree."""
     state = _state(wrapper)
     if state is not None and state.latest_version < version:
-        return KeyVersionBehindError(
+        return KeyBehindError(
             f"vault is behind the tree: the root is wrapped under version {version} of key {state.name}, and vault's "
             f"newest is {state.latest_version}; restore a vault snapshot taken after the rotation to {version}, and do "
-            "not rotate before"
+            "not rotate before",
+            after=_AGAIN,
         )
     if state is not None and version < max(state.min_available_version, state.min_decryption_version):
         return KeyDestroyedError(

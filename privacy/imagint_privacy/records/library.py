@@ -106,7 +106,7 @@ class Library:
             ForeignTreeError: the database is another tenant's.
             KeyDestroyedError: the database is an old one: its root is wrapped under a version that is gone.
             StaleTreeError: the database is empty or old, and a copy of the tree is newer.
-            KeyVersionBehindError, KeyRevivedError: Vault was restored from an old snapshot.
+            KeyBehindError, KeyRevivedError: Vault was restored from an old snapshot.
         """
         database = Database(storage.database)
         try:
@@ -246,6 +246,10 @@ class Library:
             CopyFailedError: a copy could not be written, or did not read back.
         """
         return copying.keep_copies(self.context)
+
+    def require_key(self, version: int) -> None:
+        """Serve no tree wrapped under an older version of the key, once its age in memory is over."""
+        self.context.guard.require(version)
 
     def status(self) -> LibraryStatus:
         """Say how the library is doing.

@@ -65,7 +65,7 @@ def recover_tree(
     Raises:
         BackupRefusedError: no copy holds a tree, or the database holds this one or a newer one.
         ForeignTreeError: the database or the copy is another tenant's.
-        KeyDestroyedError, KeyVersionBehindError: the copies, or Vault, are old.
+        KeyDestroyedError, KeyBehindError: the copies, or Vault, are old.
         NodeTamperedError: the copies together lack a node, or have a damaged one.
         KeysUnavailableError, StorageUnavailableError: try again; nothing was changed.
     """
@@ -131,7 +131,7 @@ def _surveyed(lost: Lost, sources: Sequence[Objects], head: Head, wrapper: RootW
 
     Raises:
         NodeTamperedError: one is missing or damaged in every copy.
-        KeyDestroyedError, KeyVersionBehindError: the root does not open.
+        KeyDestroyedError, KeyBehindError: the root does not open.
     """
     try:
         root = opened_root(lost.tenant, head, wrapper)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from imagint_operator.api.tenants import Tenant
+from imagint_operator.dataplane.answers import GatewayStatus
 from imagint_operator.errors import VaultUnavailableError
 from imagint_operator.kube.resources import NAMESPACES
 from imagint_operator.tenants import walls
@@ -19,6 +20,7 @@ from imagint_operator.tenants.plan import (
     Action,
     AddFinalizer,
     Apply,
+    CloseGateway,
     DeleteNamespace,
     DestroyAgain,
     DestroyKey,
@@ -188,6 +190,23 @@ class TestARestoredVault:
         states = ["Running", "Done"]
         made = [make_request(status={**versions, "steps": [{"name": "Trim", "state": state}]}) for state in states]
         assert (destroyed_by(made[:1]), destroyed_by(made), destroyed_by([make_request()])) == (0, 4, 0)
+
+    @pytest.mark.parametrize(
+        ("latest", "served", "expected"),
+        [
+            pytest.param(2, 2, (CloseGateway("acme", 3),), id="all is old: closed, and the key left as it is"),
+            pytest.param(3, 2, (CloseGateway("acme", 3), DestroyAgain("tenant-acme", 3)), id="closed, then destroyed"),
+            pytest.param(3, 3, (DestroyAgain("tenant-acme", 3),), id="the tree is the newest"),
+            pytest.param(2, None, (), id="the Gateway is closed already"),
+        ],
+    )
+    def test_a_gateway_that_serves_an_old_tree_is_closed(
+        self, make_tenant: MakeTenant, now: datetime, latest: int, served: int | None, expected: tuple[Action, ...]
+    ) -> None:
+        tenant = make_tenant(**FINALIZER, status=ERASED)
+        gateway = GatewayView(status=GatewayStatus(tenant="acme", ready=True, key_version=served))
+        observed = replace(settled(tenant), key=KeyView(replace(KEY, latest_version=latest)), gateway=gateway)
+        assert plan(tenant, observed, now) == expected
 
     def test_the_bound_never_sinks(self, make_tenant: MakeTenant) -> None:
         tenant = make_tenant(status=ERASED)

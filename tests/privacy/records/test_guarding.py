@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from imagint_privacy.errors import (
+    KeyBehindError,
     KeyDestroyedError,
     KeyRevivedError,
     KeysUnavailableError,
-    KeyVersionBehindError,
     StaleTreeError,
 )
 from imagint_privacy.purposes import Purpose
@@ -67,7 +67,7 @@ def test_a_vault_from_before_a_rotation_is_named_with_the_versions(rig: Any) -> 
     rig.erase(library, "req", ann)
     rig.transit.restore(before)
     rig.seconds += 6
-    with pytest.raises(KeyVersionBehindError, match=r"under version 2 .* newest is 1; restore a vault snapshot"):
+    with pytest.raises(KeyBehindError, match=r"under version 2 .* newest is 1; restore a vault snapshot"):
         library.beat()
     rig.rotate()  # blindly: another version 2
     with pytest.raises(KeyDestroyedError, match="no version of the tenant's key opens the root"):
@@ -136,3 +136,14 @@ def test_a_database_that_a_copy_has_overtaken_is_refused(rig: Any, tmp_path: Pat
     shutil.copy(tmp_path / "old.db", rig.folder / "records.db")
     with pytest.raises(StaleTreeError, match=r"at generation 3, an old one, but a copy holds .* generation 4"):
         rig.open()
+
+
+def test_a_tree_older_than_the_operator_allows_is_served_no_longer_than_the_cache_is_old(rig: Any) -> None:
+    library = rig.open()
+    ann = rig.keep(library, "ann", "1")
+    library.require_key(1)
+    library.require_key(2)
+    library.require_key(1)
+    rig.seconds += 6
+    with pytest.raises(KeyRevivedError, match="below 2 was destroyed, and this tree is wrapped under 1"):
+        library.read(ann, "gen_1", Purpose.DELIVER)

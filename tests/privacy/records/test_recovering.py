@@ -12,8 +12,8 @@ import pytest
 from imagint_privacy.errors import (
     BackupRefusedError,
     ForeignTreeError,
+    KeyBehindError,
     KeyDestroyedError,
-    KeyVersionBehindError,
     NodeTamperedError,
 )
 from imagint_privacy.keys.paths import KeyPath
@@ -136,7 +136,7 @@ def test_old_copies_and_an_old_vault_are_told_apart(rig: Any, people: list[str],
     lose_database(rig)
     now = rig.transit.snapshot()
     rig.transit.restore(before)
-    with pytest.raises(KeyVersionBehindError, match="vault is behind the tree"):
+    with pytest.raises(KeyBehindError, match="vault is behind the tree"):
         recover(rig)
     rig.transit.restore(now)
     for number in (1, 2):
