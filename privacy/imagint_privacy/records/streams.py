@@ -116,7 +116,10 @@ def seal_stream(
     Raises:
         KeyDestroyedError: the key was forgotten before the end: nobody could open the whole.
         RecordSizeError: there is more than one object may hold.
+        ValueError: no reader takes chunks of that size.
     """
+    if not SMALLEST_BITS <= bits <= CHUNK_BITS:
+        raise ValueError("a chunk has from 1 KiB to 1 MiB")
     head = bytes((VERSION,)) + key_id(key()) + bytes((bits,)) + entropy(SALT_BYTES)
     chunks = _Chunks(key, binding, head)
     yield head
