@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import resource
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -230,6 +231,21 @@ def test_a_store_that_refuses_a_part_or_the_end_has_no_object(bucket: Bucket, nu
         store.put_stream("a/b", pieces(20))
     assert str(raised.value).startswith("the object store does not write")
     assert bucket.objects == {}
+
+
+def test_a_full_disk_leaves_no_object_and_nothing_else(folder: Objects) -> None:
+    """A limit on the size of a file stands for the disk: the same failure, of the same call."""
+    folder.put_stream("a/b", pieces(1))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (12 * MIB, hard))
+    try:
+        for name in ("a/b", "a/c"):
+            with pytest.raises(StorageUnavailableError):
+                folder.put_stream(name, pieces(30))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert files(folder) == ["b"]
+    assert folder.get("a/b") == bytes(MIB)
 
 
 def test_every_request_is_bounded_and_a_small_object_takes_one_each_way(bucket: Bucket) -> None:

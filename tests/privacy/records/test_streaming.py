@@ -33,6 +33,7 @@ from imagint_privacy.records.schema import OBJECTS
 MIB = 1 << 20
 CONTENT = os.urandom(10 * MIB + 12345)
 RUNNER = Path(__file__).with_name("uploading.py")
+ROOT = Path(__file__).parents[3]
 
 
 def pieces(size: int = 300_000) -> Iterator[bytes]:
@@ -136,6 +137,13 @@ def test_an_upload_that_fails_half_way_leaves_nothing(rig: Any, failure: BaseExc
     assert (announced(library), files(rig)) == (0, [])
     ann = keep(library, pieces())
     assert library.read(ann, "img", Purpose.DELIVER).content == CONTENT, "and the same id may be tried again"
+
+
+def test_what_is_given_whole_has_the_length_that_was_said() -> None:
+    assert Draft("x", "prompts", "g", b"four", size=4).size == 4
+    for large in (False, True):
+        with pytest.raises(RecordSizeError, match="x"):
+            Draft("x", "prompts", "g", b"four", large=large, size=5)
 
 
 @pytest.mark.parametrize("difference", [-1, 1, -len(CONTENT)], ids=["too long", "too short", "said to be empty"])
@@ -331,3 +339,10 @@ def test_an_upload_that_is_killed_leaves_remains_that_the_next_purge_or_sweep_de
         20: ["ann#1", "bob"],
     }
     assert {tuple(one["after"]) for one in found} == {("bob",)}
+
+
+def test_an_object_of_100_mib_takes_less_than_64_mib_of_memory_both_ways(tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "error", "-m", "bench.keys.sealing", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=250, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["extra_mib"] <= 64
