@@ -144,6 +144,25 @@ def test_no_more_is_gathered_than_the_record_may_be_long() -> None:
     assert len(asked) == 6
 
 
+def test_a_row_that_lost_its_moment_is_not_opened() -> None:
+    with pytest.raises(RecordTamperedError, match="unknown version"):
+        unseal(KEY, replace(ROW, made=None), sealed_by(ROW))
+
+
+@EVERY_VERSION
+@pytest.mark.parametrize("pieces", [[], [b"", b""]], ids=["no piece", "empty pieces"])
+def test_nothing_at_all_is_truncated(binding: Binding, pieces: list[bytes]) -> None:
+    with pytest.raises(RecordTamperedError, match="img-1 is truncated"):
+        next(open_pieces(lambda: KEY, binding, pieces, 0))
+
+
+@EVERY_VERSION
+def test_empty_pieces_on_the_way_change_nothing(binding: Binding) -> None:
+    sealed = sealed_by(binding)
+    pieces = [b"", sealed[:1], b"", sealed[1:], b""]
+    assert list(open_pieces(lambda: KEY, binding, pieces, 5)) == [b"image"]
+
+
 @EVERY_VERSION
 def test_the_same_content_is_never_sealed_alike(binding: Binding) -> None:
     assert sealed_by(binding) != sealed_by(binding)
