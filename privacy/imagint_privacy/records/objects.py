@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
 from queue import Empty, Queue
 from threading import Event
@@ -157,7 +157,7 @@ class Objects:
             yield part
 
     def delete(self, locations: Sequence[str]) -> None:
-        """Delete objects; those that are not there are no error.
+        """Delete objects, and what killed processes left of them in a folder; those that are not there are no error.
 
         Raises:
             StorageUnavailableError: the store does not answer.
@@ -167,10 +167,12 @@ class Objects:
                 if self.folder is not None and _STAGED.search(location):
                     _unlink(self.folder, location)
                     continue
-                try:
+                with suppress(FileNotFoundError):
                     obstore.delete(self._store, location)
-                except FileNotFoundError:
-                    continue
+                if self.folder is not None:
+                    staged = (f"{location}#{number}" for number in count(1))
+                    while _unlink(self.folder, next(staged)):
+                        continue
 
     def unfinished(self, prefix: str = "") -> list[str]:
         """Return the names of what processes left in a folder that were killed while they wrote, or write now.
@@ -252,15 +254,19 @@ class _Upload:
             raise StorageUnavailableError("the upload was given up")
 
 
-def _unlink(folder: Path, location: str) -> None:
-    """Delete a file that the store hides from us, and the folders that it leaves empty."""
+def _unlink(folder: Path, location: str) -> bool:
+    """Delete a file that the store hides from us, and the folders that it leaves empty; say whether it was there."""
     path = folder / location
-    path.unlink(missing_ok=True)
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
     with suppress(OSError):
         for parent in path.parents:
             if parent == folder:
-                return
+                break
             parent.rmdir()
+    return True
 
 
 def _sync(folder: Path, locations: Sequence[str]) -> None:

@@ -199,9 +199,7 @@ def sweep(context: Context, before: datetime) -> int:
             # The row first: an upload that is alive after all must not be kept without its object.
             gone = connection.execute(delete(OBJECTS).where(lost, OBJECTS.c.location == location)).rowcount
             if gone:
-                folder = location.rpartition("/")[0]
-                parts = [name for name in context.objects.unfinished(folder) if name.startswith(f"{location}#")]
-                context.objects.delete([location, *parts])
+                context.objects.delete([location])
     return len(locations)
 
 

@@ -302,6 +302,8 @@ def test_an_upload_under_way_is_no_object_but_is_found_and_deleted(folder: Objec
     for name in ("b#1", "b#12", "c/d#1", "c/d#x"):
         Path(str(folder.folder), "a", name).touch()
     assert folder.unfinished("a") == ["a/b#1", "a/b#12", "a/c/d#1"]
+    folder.delete(["a/c/d"])
+    assert folder.unfinished("a") == ["a/b#1", "a/b#12"], "what is left of an object goes with it"
     folder.delete([*folder.unfinished("a"), "a/b#1"])
     assert sorted(files(folder)) == ["b", "d#x"]
     folder.delete(folder.list("a"))
