@@ -50,6 +50,19 @@ def seal_open_ratios(rounds: int = 400) -> dict[str, float]:
     }
 
 
+def chunk_speeds(rounds: int = 20) -> dict[str, float]:
+    """MiB/s of sealing and opening 16 MiB as a stream, by the chunk's size: why it is what it is."""
+    pieces = [os.urandom(4 * MIB)] * 4
+    times: dict[int, list[float]] = {bits: [] for bits in (16, 17, 18, 19, 20)}
+    for _ in range(rounds):
+        for bits, taken in times.items():
+            started = time.perf_counter()
+            sealed = streams.seal_stream(_key, OBJECT, pieces, os.urandom, bits)
+            assert sum(len(chunk) for chunk in streams.open_stream(_key, OBJECT, sealed)) == 16 * MIB
+            taken.append(time.perf_counter() - started)
+    return {f"stream_{1 << bits >> 10}kib_mib_s": 16 / statistics.median(taken) for bits, taken in times.items()}
+
+
 def object_peak_mib() -> float:
     """Extra memory of a process that writes and reads an object of 100 MiB: its peak over what it held before."""
     with tempfile.TemporaryDirectory(prefix="imagint-bench-") as folder:
@@ -136,4 +149,6 @@ if __name__ == "__main__":
     if len(sys.argv) > 1:
         print(json.dumps(_write_and_read(Path(sys.argv[1]))))
     else:
-        print(json.dumps({**seal_open_ratios(), "object_100mib_peak_mib": object_peak_mib()}, indent=1))
+        print(
+            json.dumps({**seal_open_ratios(), **chunk_speeds(), "object_100mib_peak_mib": object_peak_mib()}, indent=1)
+        )

@@ -15,7 +15,7 @@ from imagint_privacy.keys.paths import KeyPath
 
 KEY_ID_BYTES: Final = 8
 _DOMAIN: Final = "imagint.ai/record/1\0"
-_KEY_DOMAIN: Final = b"imagint.ai/record/key-id/1\0"
+_KEY_ID: Final = sha256(b"imagint.ai/record/key-id/1\0")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -74,4 +74,6 @@ class Binding:
 
 def key_id(key: bytes) -> bytes:
     """Return the 8 bytes that name a data key without telling anything about it."""
-    return sha256(_KEY_DOMAIN + key).digest()[:KEY_ID_BYTES]
+    digest = _KEY_ID.copy()
+    digest.update(key)
+    return digest.digest()[:KEY_ID_BYTES]

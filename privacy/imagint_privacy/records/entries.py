@@ -41,14 +41,18 @@ class Draft:
 
         Raises:
             PathInvalidError: a name is outside its grammar.
+            RecordSizeError: what is given whole has another length than was said.
             ValueError: what goes into a row comes in pieces.
         """
         check_record_id(self.record_id)
         check_category(self.category)
         if _KIND.fullmatch(self.kind) is None:
             raise PathInvalidError("a kind is 1 to 64 of a-z, 0-9, ., /, + and -, starting with a letter")
-        if not self.large and self.whole() is None:
+        whole = self.whole()
+        if whole is None and not self.large:
             raise ValueError("what is kept in a row is given whole")
+        if whole is not None and self.size not in {None, len(whole)}:
+            raise RecordSizeError(f"the content of {self.record_id} is of another length than was said")
 
     def whole(self) -> bytes | None:
         """Return the content if it is given whole."""

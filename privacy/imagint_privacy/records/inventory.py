@@ -63,7 +63,7 @@ def _columns(table: str, names: str, place: Place) -> dict[str, Place]:
 COLUMNS: Final[Mapping[str, Place]] = {
     **_columns("library", "id tenant created_at", _OPERATION),
     **_columns("tree_nodes", "digest sealed born", _TREE),
-    **_columns("tree_root", "id generation key_version wrapped digest", _TREE),
+    **_columns("tree_root", "id generation key_version wrapped digest key_since", _TREE),
     **_columns("tree_dead", "digest died", _OPERATION),
     **_columns("key_witnesses", "key_version wrapped armed", _WITNESS),
     **_columns("records", "record_id subject category period kind incarnation created_at size large", _INDEX),

@@ -10,7 +10,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, NotRequired, TypedDict, Unpack
 
 from imagint_privacy import subjects
@@ -228,6 +228,17 @@ class Library:
             StorageUnavailableError: the database or the object store does not answer.
         """
         writing.remove(self.context, subject, record_id, purpose)
+
+    def sweep_uploads(self, older: timedelta = timedelta(days=1)) -> int:
+        """Delete what killed processes announced or wrote of objects, and never kept; return how many.
+
+        No upload may take longer than that: one that does is refused at its end. An erasure deletes the same of its
+        subject at once.
+
+        Raises:
+            StorageUnavailableError: the database or the object store does not answer.
+        """
+        return writing.sweep(self.context, self.context.now() - older)
 
     def beat(self) -> int:
         """Follow the tree and say so: drop what older generations left open, and return the generation held now.

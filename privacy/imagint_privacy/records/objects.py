@@ -14,10 +14,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
+from queue import Empty, Queue
+from threading import Event
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -35,6 +38,8 @@ _PATIENCE: Final = timedelta(seconds=20)
 _PART: Final = 8 << 20
 """One request's bytes; S3 takes 10,000 of them an upload, at least 5 MiB each."""
 _AT_ONCE: Final = 2
+_WAITING: Final = 4
+"""Pieces between the source and the store."""
 _READ: Final = 4 << 20
 _STAGED: Final = re.compile(r"#\d+\Z")
 _SYNC_ALL: Final = 64
@@ -108,19 +113,18 @@ class Objects:
         Raises:
             StorageUnavailableError: the store does not take it.
         """
-        source = _Source(pieces)
-        first, more = source.first(_PART)
-        try:
+        coming = iter(pieces)
+        first, size = [], 0
+        for piece in coming:
+            first.append(piece)
+            size += len(piece)
+            if size >= _PART:
+                break
+        if size < _PART:
             with _named_errors("write"):
-                if more:
-                    sending = chain(first, source)
-                    obstore.put(self._store, location, sending, chunk_size=_PART, max_concurrency=_AT_ONCE)
-                else:
-                    obstore.put(self._store, location, first, use_multipart=False)
-        except StorageUnavailableError:
-            if source.failure is not None:
-                raise source.failure from None
-            raise
+                obstore.put(self._store, location, first, use_multipart=False)
+        else:
+            _Upload(self._store, location).send(chain(first, coming))
         if self.folder is not None:
             _sync(self.folder, [location])
 
@@ -166,7 +170,7 @@ class Objects:
         return True
 
     def delete(self, locations: Sequence[str]) -> None:
-        """Delete objects; those that are not there are no error.
+        """Delete objects, and what killed processes left of them in a folder; those that are not there are no error.
 
         Raises:
             StorageUnavailableError: the store does not answer.
@@ -176,10 +180,12 @@ class Objects:
                 if self.folder is not None and _STAGED.search(location):
                     _unlink(self.folder, location)
                     continue
-                try:
+                with suppress(FileNotFoundError):
                     obstore.delete(self._store, location)
-                except FileNotFoundError:
-                    continue
+                if self.folder is not None:
+                    staged = (f"{location}#{number}" for number in count(1))
+                    while _unlink(self.folder, next(staged)):
+                        continue
 
     def unfinished(self, prefix: str = "") -> list[str]:
         """Return the names of what processes left in a folder that were killed while they wrote, or write now.
@@ -212,45 +218,76 @@ class Objects:
                 yield [meta["path"] for meta in page]
 
 
-class _Source:
-    """Pieces on their way into a store; remembers what they raised, to be told from what the store raises."""
+class _Upload:
+    """An upload in parts: a thread hands the store what this one takes from the source.
 
-    def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._pieces = iter(pieces)
-        self.failure: BaseException | None = None
+    The store asks for pieces from within its own event loop, where nothing that waits for a store, this or another,
+    may be called; sources do just that. A source that fails gives the upload up, and the store drops its parts.
+    """
 
-    def __iter__(self) -> Iterator[bytes]:
-        return self
+    def __init__(self, store: ObjectStore, location: str) -> None:
+        self._store = store
+        self._location = location
+        self._waiting: Queue[bytes | None] = Queue(_WAITING)
+        self._given_up = Event()
+        self._ended = Event()
 
-    def __next__(self) -> bytes:
+    def send(self, pieces: Iterable[bytes]) -> None:
+        """Upload pieces; what the pieces raise is raised when nothing of the upload is left.
+
+        Raises:
+            StorageUnavailableError: the store does not take them.
+        """
+        with ThreadPoolExecutor(1) as threads:
+            sent = threads.submit(self._put)
+            try:
+                for piece in pieces:
+                    if self._ended.is_set():
+                        break
+                    self._waiting.put(piece)
+            except BaseException:
+                self._given_up.set()
+                raise
+            finally:
+                self._waiting.put(None)
+            sent.result()
+
+    def _put(self) -> None:
         try:
-            return next(self._pieces)
-        except StopIteration:
-            raise
-        except BaseException as error:
-            self.failure = error
-            raise
+            with _named_errors("write"):
+                obstore.put(self._store, self._location, self._taken(), chunk_size=_PART, max_concurrency=_AT_ONCE)
+        finally:
+            # Whoever waits for room goes on and sees that nobody takes anything any more.
+            self._ended.set()
+            with suppress(Empty):
+                while True:
+                    self._waiting.get_nowait()
 
-    def first(self, size: int) -> tuple[list[bytes], bool]:
-        """Return the first pieces, up to about a size, and whether there may be more."""
-        taken, count = [], 0
-        for piece in self:
-            taken.append(piece)
-            count += len(piece)
-            if count >= size:
-                return taken, True
-        return taken, False
+    def _taken(self) -> Iterator[bytes]:
+        """Give what was sent, to its end.
+
+        Raises:
+            StorageUnavailableError: the source failed: this makes the store give the upload up.
+        """
+        while (piece := self._waiting.get()) is not None:
+            yield piece
+        if self._given_up.is_set():
+            raise StorageUnavailableError("the upload was given up")
 
 
-def _unlink(folder: Path, location: str) -> None:
-    """Delete a file that the store hides from us, and the folders that it leaves empty."""
+def _unlink(folder: Path, location: str) -> bool:
+    """Delete a file that the store hides from us, and the folders that it leaves empty; say whether it was there."""
     path = folder / location
-    path.unlink(missing_ok=True)
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
     with suppress(OSError):
         for parent in path.parents:
             if parent == folder:
-                return
+                break
             parent.rmdir()
+    return True
 
 
 def _sync(folder: Path, locations: Sequence[str]) -> None:

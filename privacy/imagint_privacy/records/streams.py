@@ -59,46 +59,43 @@ class _Chunks:
         self.head = head
         self.bound = binding.dated() + head
 
-    def cipher(self) -> AESGCM:
-        """Return the object's own cipher, good for one chunk.
+    def seal(self, number: int, plain: Buffer, last: bool) -> bytes:
+        """Seal one chunk.
 
         Raises:
             KeyDestroyedError: the path has another key by now.
         """
         key = self._key()
         if key_id(key) != self.head[1:_BITS_AT]:
-            raise KeyDestroyedError(f"the key that sealed {self.binding.named()} is gone")
-        return _object_cipher(key, self.head)
-
-    def seal(self, number: int, plain: Buffer, last: bool) -> bytes:
-        """Seal one chunk."""
-        return self.cipher().encrypt(_nonce(number, last), plain, self.bound)
+            raise self._gone()
+        return _object_cipher(key, self.head).encrypt(_nonce(number, last), plain, self.bound)
 
     def open(self, number: int, sealed: Buffer, last: bool) -> bytes:
         """Open one chunk.
 
         Raises:
-            KeyDestroyedError: the key is gone.
+            KeyDestroyedError: the path has no key, or another one.
             RecordTamperedError: the chunk is not what was written here.
         """
-        cipher = self.cipher()
+        key = self._key()
         try:
-            plain = cipher.decrypt(_nonce(number, last), sealed, self.bound)
+            plain = _object_cipher(key, self.head).decrypt(_nonce(number, last), sealed, self.bound)
         except InvalidTag:
-            raise self._refusal(cipher, number, sealed, last) from None
+            raise self._refusal(key, number, sealed, last) from None
         if last and number and not plain:
             raise RecordTamperedError(f"{self.binding.named()} ends in an empty chunk")
         return plain
 
-    def opens_by(self, key: bytes, first: Buffer) -> bool:
-        """Say whether the first chunk opens under a key that the head does not name: then the name was altered."""
-        right = self.head[:1] + key_id(key) + self.head[_BITS_AT:]
-        cipher, bound = _object_cipher(key, right), self.bound[:-HEAD_BYTES] + right
-        return any(_opens(cipher, 0, end, first, bound) for end in (False, True))
+    def _gone(self) -> KeyDestroyedError:
+        return KeyDestroyedError(f"the key that sealed {self.binding.named()} is gone")
 
-    def _refusal(self, cipher: AESGCM, number: int, sealed: Buffer, last: bool) -> RecordTamperedError:
+    def _refusal(self, key: bytes, number: int, sealed: Buffer, last: bool) -> KeyDestroyedError | RecordTamperedError:
         """Say what is wrong, by trying what the bytes may be instead."""
         name = self.binding.named()
+        if key_id(key) != self.head[1:_BITS_AT]:
+            altered = not number and self._opens_by(key, sealed)
+            return RecordTamperedError(f"the key id of {name} was altered") if altered else self._gone()
+        cipher = _object_cipher(key, self.head)
         if _opens(cipher, number, not last, sealed, self.bound):
             return RecordTamperedError(f"{name} is cut off" if last else f"{name} goes on after its end")
         for other in range(max(0, number - _NEAR), number + _NEAR):
@@ -106,6 +103,12 @@ class _Chunks:
                 return RecordTamperedError(f"{name} has its chunk {other} in place of chunk {number}")
         what = "does not open in its place" if not number else f"was altered or cut off at chunk {number}"
         return RecordTamperedError(f"{name} {what}")
+
+    def _opens_by(self, key: bytes, first: Buffer) -> bool:
+        """Say whether the first chunk opens under a key that the head does not name: then the name was altered."""
+        right = self.head[:1] + key_id(key) + self.head[_BITS_AT:]
+        cipher, bound = _object_cipher(key, right), self.bound[:-HEAD_BYTES] + right
+        return any(_opens(cipher, 0, end, first, bound) for end in (False, True))
 
 
 def seal_stream(
@@ -116,7 +119,10 @@ def seal_stream(
     Raises:
         KeyDestroyedError: the key was forgotten before the end: nobody could open the whole.
         RecordSizeError: there is more than one object may hold.
+        ValueError: no reader takes chunks of that size.
     """
+    if not SMALLEST_BITS <= bits <= CHUNK_BITS:
+        raise ValueError("a chunk has from 1 KiB to 1 MiB")
     head = bytes((VERSION,)) + key_id(key()) + bytes((bits,)) + entropy(SALT_BYTES)
     chunks = _Chunks(key, binding, head)
     yield head
@@ -144,13 +150,7 @@ def open_stream(key: DataKey, binding: Binding, pieces: Iterable[Buffer]) -> Ite
     for number, (piece, last) in enumerate(sealed):
         if len(piece) < TAG_BYTES:
             raise RecordTamperedError(f"{name} is cut off")
-        try:
-            plain = chunks.open(number, piece, last)
-        except KeyDestroyedError:
-            if not number and chunks.opens_by(key(), piece):
-                raise RecordTamperedError(f"the key id of {name} was altered") from None
-            raise
-        yield plain
+        yield chunks.open(number, piece, last)
 
 
 def _object_cipher(key: bytes, head: bytes) -> AESGCM:

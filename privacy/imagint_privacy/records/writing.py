@@ -16,7 +16,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from imagint_privacy.errors import KeyDestroyedError, RecordExistsError, RetryableError
+from imagint_privacy.errors import KeyDestroyedError, RecordExistsError, RetryableError, StorageUnavailableError
 from imagint_privacy.keys.paths import period_of
 from imagint_privacy.purposes import Access, Purpose, Use
 from imagint_privacy.records import entries, gate, sealing, streams
@@ -46,7 +46,7 @@ def store(context: Context, ticket: Ticket, drafts: Sequence[Draft]) -> tuple[En
         whole = [replace(entry, size=sizes.get(entry.record_id, entry.size)) for entry in kept]
         _keep(context, ticket, whole, rows)
     except BaseException:
-        _withdraw(context, announced)
+        _withdraw(context, ticket, announced)
         raise
     return tuple(whole)
 
@@ -148,6 +148,11 @@ class _Counted:
 
 
 def _keep(context: Context, ticket: Ticket, kept: Sequence[Entry], sealed: Mapping[str, bytes]) -> None:
+    """Make the rows appear, all at once.
+
+    Raises:
+        StorageUnavailableError: an announcement is not there any more, so its object is not either.
+    """
     with _writing(context) as connection:
         _check(connection, ticket, kept)
         rows = [
@@ -160,19 +165,42 @@ def _keep(context: Context, ticket: Ticket, kept: Sequence[Entry], sealed: Mappi
         ]
         connection.execute(insert(RECORDS), rows)
         large = [entry.record_id for entry in kept if entry.large]
-        connection.execute(update(OBJECTS).where(OBJECTS.c.record_id.in_(large)).values(stored=True))
+        stored = connection.execute(update(OBJECTS).where(OBJECTS.c.record_id.in_(large)).values(stored=True))
+        if stored.rowcount != len(large):
+            raise StorageUnavailableError("an upload took so long that it was swept away")
 
 
-def _withdraw(context: Context, large: Sequence[Entry]) -> None:
+def _withdraw(context: Context, ticket: Ticket, large: Sequence[Entry]) -> None:
     """Take announced objects back, unless they were kept after all; what fails here, the next purge finds."""
-    names = [entry.record_id for entry in large]
-    mine = OBJECTS.c.record_id.in_(names) & ~OBJECTS.c.stored
+    if not large:
+        return
+    mine = OBJECTS.c.record_id.in_([entry.record_id for entry in large])
+    announced = mine & ~OBJECTS.c.stored & (OBJECTS.c.created_at == large[0].created_at)
     with contextlib.suppress(RetryableError):
         with context.database.read() as connection:
-            locations = connection.execute(select(OBJECTS.c.location).where(mine)).scalars().all()
-        context.objects.delete(locations)
+            # One whose row is gone was swept while it was written: nobody else will look for it.
+            others = set(connection.execute(select(OBJECTS.c.record_id).where(mine, ~announced)).scalars())
+        context.objects.delete([_location(ticket, entry) for entry in large if entry.record_id not in others])
         with context.database.write() as connection:
-            connection.execute(delete(OBJECTS).where(mine))
+            connection.execute(delete(OBJECTS).where(announced))
+
+
+def sweep(context: Context, before: datetime) -> int:
+    """Delete what was announced before a moment and never kept, and what deletions left half done; return how many.
+
+    Raises:
+        StorageUnavailableError: the database or the object store does not answer: the rest is found next time.
+    """
+    lost = ~OBJECTS.c.stored & (OBJECTS.c.created_at < before)
+    with context.database.read() as connection:
+        locations = connection.execute(select(OBJECTS.c.location).where(lost)).scalars().all()
+    for location in locations:
+        with context.database.write() as connection:
+            # The row first: an upload that is alive after all must not be kept without its object.
+            gone = connection.execute(delete(OBJECTS).where(lost, OBJECTS.c.location == location)).rowcount
+            if gone:
+                context.objects.delete([location])
+    return len(locations)
 
 
 @contextlib.contextmanager
