@@ -102,9 +102,10 @@ def copy_rows(source: Database, target: Path) -> None:
             migrating.migrate(writing)
             for table in METADATA.sorted_tables:
                 writing.execute(delete(table))  # what a migration may have put there
-                rows = reading.execution_options(yield_per=_BATCH).execute(select(table)).mappings()
-                while batch := [dict(row) for row in islice(rows, _BATCH)]:
-                    writing.execute(insert(table), batch)
+                query = select(table).execution_options(yield_per=_BATCH)
+                with contextlib.closing(reading.execute(query)) as rows:
+                    while batch := [dict(row._mapping) for row in islice(rows, _BATCH)]:
+                        writing.execute(insert(table), batch)
         database.wipe_log()
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -122,8 +123,9 @@ def collect_nodes(tenant: str, database: Database, wrapper: RootWrapper, *, appl
     with database.read() as connection:  # one moment: what the root does not need now, no root will need
         listed: int = connection.execute(select(func.count()).select_from(TREE_NODES)).scalar_one()
         needed = _reachable(tenant, connection, wrapper)
-        rows = connection.execution_options(yield_per=1000).execute(select(TREE_NODES.c.digest)).scalars()
-        garbage = [] if len(needed) == listed else [digest for digest in rows if digest not in needed]
+        query = select(TREE_NODES.c.digest).execution_options(yield_per=1000)
+        with closing(connection.execute(query)) as rows:
+            garbage = [] if len(needed) == listed else [row.digest for row in rows if row.digest not in needed]
     if apply and garbage:
         with database.write() as connection:
             for chunk in chunks(garbage):

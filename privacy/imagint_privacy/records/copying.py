@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import timedelta
 from itertools import islice
 from typing import Any, Final
@@ -26,7 +26,7 @@ from imagint_privacy.records.fetching import fetch
 from imagint_privacy.records.nodes import root_record
 from imagint_privacy.records.objects import Objects
 from imagint_privacy.records.results import CopyResult, StorePurged
-from imagint_privacy.records.schema import COPIES, COPY_ATTEMPTS, TREE_DEAD, TREE_NODES
+from imagint_privacy.records.schema import COPIES, COPY_ATTEMPTS, TREE_DEAD, TREE_NODES, TREE_ROOT
 
 _FORMER: Final = 1 << 62
 """What earlier programs left in `attempted` when a copy of theirs was cut off."""
@@ -90,6 +90,8 @@ def _begin(context: Context, store: Objects) -> tuple[str, int]:
     held = row.generation if row is not None else 0
     emptied = bool(held) and store.get(root_name(held)) is None
     with context.database.write() as connection:
+        # Commits under way end first, and later ones see this note: whatever they bury may be in the copy.
+        connection.execute(select(TREE_ROOT.c.generation).with_for_update())
         connection.execute(delete(COPY_ATTEMPTS).where(COPY_ATTEMPTS.c.since < now - LONGEST_COPY))
         connection.execute(insert(COPY_ATTEMPTS).values(id=attempt, store=store.name, since=now))
         here = COPIES.c.store == store.name
@@ -147,12 +149,12 @@ def write_nodes(connection: Connection, store: Objects, since: int) -> None:
         StorageUnavailableError: the store or the database does not answer.
     """
     query = select(TREE_NODES.c.digest, TREE_NODES.c.sealed).where(TREE_NODES.c.born > since)
-    rows = iter(connection.execution_options(yield_per=_BATCH // 2).execute(query))
-    while batch := {node_name(row.digest): row for row in islice(rows, _BATCH)}:
-        store.put_many((name, row.sealed) for name, row in batch.items())
-        for name, back in fetch(store, batch):
-            if back is None or digest_of(back) != batch[name].digest:
-                raise CopyFailedError(f"node {batch[name].digest.hex()[:16]} did not read back")
+    with closing(connection.execute(query.execution_options(yield_per=_BATCH // 2))) as rows:
+        while batch := {node_name(row.digest): row for row in islice(rows, _BATCH)}:
+            store.put_many((name, row.sealed) for name, row in batch.items())
+            for name, back in fetch(store, batch):
+                if back is None or digest_of(back) != batch[name].digest:
+                    raise CopyFailedError(f"node {batch[name].digest.hex()[:16]} did not read back")
 
 
 def write_root(store: Objects, record: RootRecord | None) -> RootRecord:
@@ -249,6 +251,7 @@ def _root_document(record: RootRecord) -> bytes:
     document = {
         "generation": record.generation,
         "keyVersion": record.key_version,
+        "keySince": record.key_since,
         "wrapped": record.wrapped,
         "digest": record.digest.hex(),
     }
@@ -275,7 +278,8 @@ class CopiedTree:
         try:
             document = json.loads(raw or b"")
             digest = bytes.fromhex(document["digest"])
-            record = RootRecord(document["generation"], document["keyVersion"], document["wrapped"], digest)
+            since = document.get("keySince", 0)  # a copy of before: its key is replaced rather too early
+            record = RootRecord(document["generation"], document["keyVersion"], document["wrapped"], digest, since)
         except (ValueError, KeyError, TypeError):
             raise NodeTamperedError("the root of a tree copy cannot be read") from None
         sealed = self._store.get(node_name(digest))

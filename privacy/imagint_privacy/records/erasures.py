@@ -58,6 +58,7 @@ class Erasures:
             raise PathInvalidError("only a subject's handle can be erased")
         scope = tuple(sorted({check_category(category) for category in categories}))
         with self._context.database.write() as connection:
+            gate.hold(connection, fencing=True)
             erasure = ledger.find(connection, request)
             if erasure is None:
                 erasure = self._raise_fence(connection, request, subject, scope, received_at)
@@ -236,7 +237,6 @@ class Erasures:
         self, connection: Connection, request: str, subject: str, scope: tuple[str, ...], received_at: datetime
     ) -> ErasureStatus:
         """Begin: fence, end this life of the subject or of the categories, and note the erasure."""
-        gate.hold(connection, fencing=True)
         now = self._context.now()
         standing = gate.standing(connection, subject)
         for category in scope or (EVERY,):
@@ -271,7 +271,7 @@ class Erasures:
             "key_version": record.key_version,
         }
         with self._context.database.write() as connection:
-            if ledger.load(connection, erasure.request).state == "Fencing":
+            if ledger.load(connection, erasure.request, lock=True).state == "Fencing":
                 ledger.save(connection, erasure.request, values)
             return ledger.load(connection, erasure.request)
 
@@ -287,7 +287,7 @@ class Erasures:
 
     def _note_commit(self, connection: Connection, request: str, change: TreeChange) -> None:
         """Record a commit inside its own transaction; what follows is done again for a root wrapped anew."""
-        before = ledger.load(connection, request)
+        before = ledger.load(connection, request, lock=True)
         if before.state == "Complete":
             raise ErasureConflictError(f"erasure {request} is complete")
         values = {
@@ -301,7 +301,7 @@ class Erasures:
 
     def _note_deleted(self, connection: Connection, request: str) -> dict[str, int]:
         """Delete rows and record how many, over all attempts, inside one transaction."""
-        erasure = ledger.load(connection, request)
+        erasure = ledger.load(connection, request, lock=True)
         counts = purging.delete_rows(connection, erasure.subject, erasure.categories)
         before = erasure.results.get("deleted", {})
         total = {name: count + before.get(name, 0) for name, count in counts.items()}

@@ -8,7 +8,8 @@ from __future__ import annotations
 from sqlalchemy import Connection, select
 
 from imagint_privacy.purposes import Access, Standing, decide
-from imagint_privacy.records.schema import FENCES, INCARNATIONS, LIBRARY
+from imagint_privacy.records import database
+from imagint_privacy.records.schema import FENCES, INCARNATIONS
 
 
 def standing(connection: Connection, subject: str) -> Standing:
@@ -31,5 +32,5 @@ def check(connection: Connection, access: Access) -> Standing:
 
 
 def hold(connection: Connection, *, fencing: bool) -> None:
-    """Make writers and fences of one tenant wait for each other (SQLite has one writer at a time anyway)."""
-    connection.execute(select(LIBRARY.c.id).with_for_update(read=not fencing))
+    """Make writers and fences of one tenant wait for each other; writers that keep coming do not starve a fence."""
+    database.hold(connection, database.Lock.FENCES, exclusive=fencing)

@@ -24,8 +24,8 @@ from imagint_privacy.errors import (
     KeyRevivedError,
     StaleTreeError,
 )
+from imagint_privacy.keys.commits import version_of
 from imagint_privacy.keys.ports import KeyState, KeyWatcher, RootWrapper
-from imagint_privacy.keys.tree import version_of
 from imagint_privacy.records.copying import newest_generation
 from imagint_privacy.records.database import Database
 from imagint_privacy.records.nodes import SqlTreeStore

@@ -29,19 +29,20 @@ def check_request(request: str) -> str:
     return request
 
 
-def find(connection: Connection, request: str) -> ErasureStatus | None:
-    """Return an erasure, or None."""
-    row = connection.execute(select(ERASURES).where(ERASURES.c.request == check_request(request))).one_or_none()
+def find(connection: Connection, request: str, *, lock: bool = False) -> ErasureStatus | None:
+    """Return an erasure, or None; with its row locked against other writers if the answer decides what to write."""
+    query = select(ERASURES).where(ERASURES.c.request == check_request(request))
+    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
     return None if row is None else _status(row)
 
 
-def load(connection: Connection, request: str) -> ErasureStatus:
-    """Return an erasure.
+def load(connection: Connection, request: str, *, lock: bool = False) -> ErasureStatus:
+    """Return an erasure, locked as in `find`.
 
     Raises:
         ErasureMissingError: there is none of that id.
     """
-    found = find(connection, request)
+    found = find(connection, request, lock=lock)
     if found is None:
         raise ErasureMissingError(f"no erasure {request}")
     return found
@@ -59,7 +60,7 @@ def advance(connection: Connection, request: str, state: str, results: Mapping[s
         ErasureMissingError: there is none of that id.
         ErasureConflictError: the step before this one has not been done.
     """
-    found = load(connection, request)
+    found = load(connection, request, lock=True)
     if not reached(found, state):
         require(found, STATES[STATES.index(state) - 1])
         save(connection, request, {"state": state, "results": dump({**found.results, **results})})

@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Final
 
 from sqlalchemy import Connection, delete, func, insert, inspect, select
+from sqlalchemy.exc import IntegrityError
 
 from imagint_privacy.errors import (
     BackupRefusedError,
@@ -79,10 +80,13 @@ def recover_tree(
         )
     if apply:
         migrating.prepare(lost.database, lost.tenant, now)
-        nodes, subjects = _bring(lost, _surveyed(lost, sources, head, wrapper), head, held, progress)
-        with lost.database.write() as connection:
-            values = {"attempted": record.generation, "generation": record.generation, "verified_at": now}
-            connection.execute(insert(COPIES).values(store=sources[0].name, root_digest=record.digest, **values))
+        try:
+            nodes, subjects = _bring(lost, _surveyed(lost, sources, head, wrapper), head, held, progress)
+            with lost.database.write() as connection:
+                values = {"attempted": record.generation, "generation": record.generation, "verified_at": now}
+                connection.execute(insert(COPIES).values(store=sources[0].name, root_digest=record.digest, **values))
+        except IntegrityError:
+            raise GenerationConflictError("somebody else changes the database at the same time") from None
     else:
         nodes = subjects = 0
         for nodes, found in enumerate(_surveyed(lost, sources, head, wrapper), 1):
@@ -169,5 +173,4 @@ def _put_root(connection: Connection, head: Head) -> None:
     record: RootRecord = head.record
     node = {"digest": record.digest, "sealed": head.sealed, "born": record.generation}
     connection.execute(insert(TREE_NODES).values(node))
-    values = {"generation": record.generation, "key_version": record.key_version, "wrapped": record.wrapped}
-    connection.execute(insert(TREE_ROOT).values(id=1, digest=record.digest, **values))
+    connection.execute(insert(TREE_ROOT).values(id=1, **{name: getattr(record, name) for name in RootRecord.__slots__}))
