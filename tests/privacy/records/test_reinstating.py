@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 
 from imagint_privacy.errors import KeyDestroyedError, RecordMissingError, StorageUnavailableError
 from imagint_privacy.purposes import Purpose
-from imagint_privacy.records import backups, database, objects
+from imagint_privacy.records import backups, database, migrating, objects
 from imagint_privacy.records.database import Database
 from imagint_privacy.records.library import Draft, Library
 from imagint_privacy.records.objects import Objects
@@ -178,22 +179,32 @@ def test_a_lost_tenant_comes_back_from_its_tree_copy_and_an_older_backup_with_it
     assert all(name.startswith(bob) for name in library.context.objects.list())
 
 
+def age(file: Path) -> None:
+    """Make a database what the first program would have written."""
+    new = file.with_name("new.db")
+    file.rename(new)
+    with contextlib.closing(Database(f"sqlite:///{file}")) as first, first.write() as connection:
+        config = migrating._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    with contextlib.closing(sqlite3.connect(file)) as raw, raw:
+        raw.execute("ATTACH ? AS new", (str(new),))
+        tables = [name for (name,) in raw.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")]
+        for table in set(tables) - {"alembic_version"}:
+            columns = ", ".join(column[1] for column in raw.execute(f"PRAGMA main.table_info({table})"))
+            raw.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM new.{table}")  # noqa: S608
+    new.unlink()
+
+
 def test_a_backup_of_an_earlier_program_is_read_through_a_migrated_copy(rig: Any, tmp_path: Path) -> None:
     library = rig.open()
     rig.keep(library, "ann", "1")
     backups.back_up(library, tmp_path / "backup")
-    with sqlite3.connect(tmp_path / "backup" / "records.db") as raw:
-        (head,) = raw.execute("SELECT version_num FROM alembic_version").fetchone()
-        for table in ("key_witnesses", "copy_attempts"):
-            raw.execute(f"DROP TABLE {table}")
-        raw.execute("UPDATE alembic_version SET version_num = '0001'")
-    raw.close()
+    age(tmp_path / "backup" / "records.db")
     lose(library, "gen_1")
     assert reinstate(tmp_path / "backup", library, EVERYTHING, apply=True).counts == {"Brought": 1, "Held": 1}
-    with sqlite3.connect(tmp_path / "backup" / "records.db") as raw:
+    with contextlib.closing(sqlite3.connect(tmp_path / "backup" / "records.db")) as raw:
         assert raw.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
-    raw.close()
-    assert head != "0001"
 
 
 class Crashed(BaseException):
