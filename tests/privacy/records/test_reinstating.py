@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +26,7 @@ from imagint_privacy.records.reinstating import reinstate
 from imagint_privacy.records.restore import Selection
 
 EVERYTHING = Selection()
+RUNNER = Path(__file__).with_name("killing_restores.py")
 TABLES = ("records", "objects", "incarnations", "fences", "erasures")
 
 
@@ -286,6 +289,14 @@ def test_a_restore_that_is_cut_off_at_any_write_ends_the_same_when_it_is_run_aga
         assert rows(library) == whole
         rig.close()
     assert crashed > 12
+
+
+def test_a_restore_that_is_killed_at_any_write_is_finished_by_the_next_process(tmp_path: Path) -> None:
+    """The tree and the data, with real processes and kill -9: see killing_restores.py."""
+    command_line = [sys.executable, "-W", "error", str(RUNNER), str(tmp_path)]
+    done = subprocess.run(command_line, capture_output=True, text=True, timeout=250, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[0]) > 15
 
 
 @pytest.mark.parametrize("full", ["database", "objects"], ids=["the database is full", "the object store is full"])
