@@ -1,4 +1,4 @@
-"""`imagint backup`, `copies` and `restore` as a data plane's identity on a real Vault, found by the folder of the stack."""
+"""`imagint backup`, `copies` and `restore` as a data plane's identity on a real Vault, found by the stack's folder."""
 
 from __future__ import annotations
 
