@@ -50,6 +50,10 @@ _OPERATION: Final = Place(Holds.OPERATION, "run the service", _TENANT, Erased.NE
 _TOMBSTONE: Final = Place(Holds.PSEUDONYM, "refuse what began before an erasure", _TENANT, Erased.TOMBSTONE)
 _FENCE: Final = Place(Holds.PSEUDONYM, "stop use while an erasure runs", "until the erasure is complete", Erased.ROW)
 _REQUEST: Final = Place(Holds.PSEUDONYM, "carry an erasure out and show it", _PROOF, Erased.TOMBSTONE)
+_LIMIT: Final = Place(Holds.PSEUDONYM, "stop what the person restricted or objected to", _PROOF, Erased.TOMBSTONE)
+_RUN: Final = Place(Holds.OPERATION, "carry retention out and show it", _PROOF, Erased.NEVER)
+_WALKED: Final = Place(Holds.PSEUDONYM, "go on where a run stopped", "until the run is committed", Erased.ROW)
+_EXCEPTION: Final = Place(Holds.PSEUDONYM, "keep what retention must not take", "until the run is complete", Erased.ROW)
 _SEALED: Final = Place(Holds.CONTENT, "serve what was made", _WITH_RECORD, Erased.KEY_AND_ROW)
 
 
@@ -69,6 +73,13 @@ COLUMNS: Final[Mapping[str, Place]] = {
     **_columns("fences", "request category subject since", _FENCE),
     **_columns("erasures", "request subject categories state received_at fenced_at incarnation held", _REQUEST),
     **_columns("erasures", "generation key_version forgotten_paths committed_at results completed_at", _REQUEST),
+    **_columns("restrictions", "request category subject kind purposes received_at since", _LIMIT),
+    **_columns("restrictions", "lifted_at lifted_by", _LIMIT),
+    **_columns("retention_runs", "request state rules rules_digest begun_at counts slices", _RUN),
+    **_columns("retention_runs", "walked", _WALKED),
+    **_columns("retention_runs", "forgotten generation key_version forgotten_paths", _RUN),
+    **_columns("retention_runs", "committed_at results completed_at", _RUN),
+    **_columns("retention_exceptions", "request subject", _EXCEPTION),
     **_columns("copies", "store attempted generation root_digest verified_at", _OPERATION),
     **_columns("replicas", "id generation seen_at", _OPERATION),
     **_columns("alembic_version", "version_num", _OPERATION),

@@ -38,6 +38,7 @@ from imagint_privacy.records.entries import Draft, Entry, Opened, Ticket
 from imagint_privacy.records.erasures import Erasures
 from imagint_privacy.records.nodes import SqlTreeStore
 from imagint_privacy.records.objects import Objects
+from imagint_privacy.records.restrictions import Restrictions
 from imagint_privacy.records.results import CopyResult, LibraryStatus
 from imagint_privacy.records.schema import OBJECTS, RECORDS
 
@@ -107,6 +108,7 @@ class Library:
         self.context = context
         self.tree = context.tree
         self.erasures = Erasures(context)
+        self.restrictions = Restrictions(context)
 
     @classmethod
     def open(

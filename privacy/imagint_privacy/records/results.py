@@ -158,6 +158,28 @@ class Canaries:
 
 
 @dataclass(frozen=True, slots=True)
+class Restriction:
+    """A restriction or an objection: what it stops, since when, and whether it still stands."""
+
+    request: str
+    kind: str
+    state: str
+    subject: str
+    categories: tuple[str, ...]
+    purposes: tuple[str, ...]
+    received_at: datetime
+    since: datetime
+    lifted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RestrictionList:
+    """Every restriction and objection of a subject, the oldest first."""
+
+    restrictions: tuple[Restriction, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LibraryStatus:
     """How a library is doing."""
 

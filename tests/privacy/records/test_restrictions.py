@@ -1,0 +1,372 @@
+"""Restrict and object: what they stop, what they leave, how they end, and that they are no erasures."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from imagint_privacy.errors import (
+    AccessDeniedError,
+    KeyDestroyedError,
+    LateWriteError,
+    NotObjectableError,
+    ObjectedError,
+    PathInvalidError,
+    RecordMissingError,
+    RestrictionConflictError,
+    RestrictionMissingError,
+    SubjectRestrictedError,
+)
+from imagint_privacy.purposes import ALLOWED, EVERY, OBJECTABLE, USING, Access, Purpose, decide
+from imagint_privacy.records import gate
+from imagint_privacy.records.library import Draft, Library
+
+RIGHTS = (Purpose.ACCESS, Purpose.ERASE, Purpose.PROBE)
+
+
+def verdict(library: Library, subject: str, purpose: Purpose, category: str = EVERY) -> type[AccessDeniedError] | None:
+    try:
+        with library.context.database.read() as connection:
+            decide(Access(purpose, min(ALLOWED[purpose]), subject, category), gate.standing(connection, subject))
+    except AccessDeniedError as error:
+        return type(error)
+    return None
+
+
+def test_a_restriction_leaves_the_data_stored_and_stops_everything_but_the_rights(rig: Any) -> None:
+    library = rig.open()
+    ann, bob = rig.keep(library, "ann", "1"), rig.keep(library, "bob", "2")
+    done = library.restrictions.restrict("r1", ann, received_at=rig.now())
+    assert (done.kind, done.state, done.categories, done.lifted_at) == ("Restrict", "Restricted", (), None)
+    assert {purpose: verdict(library, ann, purpose) for purpose in (*USING, *RIGHTS)} == {
+        **dict.fromkeys(USING, SubjectRestrictedError),
+        **dict.fromkeys(RIGHTS),
+    }
+    with pytest.raises(SubjectRestrictedError):
+        library.read(ann, "img_1", Purpose.DELIVER)
+    with pytest.raises(SubjectRestrictedError):
+        library.begin(ann, Purpose.GENERATE)
+    with pytest.raises(SubjectRestrictedError):
+        library.delete(ann, "img_1", Purpose.DELIVER)
+    assert library.read(ann, "img_1", Purpose.ACCESS).content == b"image of ann" * 50
+    assert library.read(bob, "img_2", Purpose.DELIVER).content == b"image of bob" * 50
+
+
+def test_lifting_brings_everything_back_byte_for_byte(rig: Any) -> None:
+    library = rig.open()
+    ann = rig.keep(library, "ann", "1")
+    generation, before = library.tree.refresh(), _kept(rig)
+    library.restrictions.restrict("r1", ann, received_at=rig.now())
+    assert library.restrictions.lift("r1").state == "Lifted"
+    assert library.read(ann, "img_1", Purpose.DELIVER).content == b"image of ann" * 50
+    assert library.read(ann, "gen_1", Purpose.DELIVER).content == b"prompt of ann"
+    assert (library.tree.refresh(), _kept(rig)) == (generation, before)
+    rig.keep(library, "ann", "2")
+
+
+def test_a_restriction_is_no_erasure_and_an_erasure_is_no_restriction(rig: Any) -> None:
+    library = rig.open()
+    ann, bob = rig.keep(library, "ann", "1"), rig.keep(library, "bob", "2")
+    library.restrictions.restrict("r1", ann, received_at=rig.now())
+    rig.erase(library, "e1", bob)
+    assert library.read(ann, "gen_1", Purpose.ACCESS).content == b"prompt of ann"
+    with pytest.raises((KeyDestroyedError, RecordMissingError)):
+        library.read(bob, "gen_2", Purpose.ACCESS)
+    assert library.erasures.holdings(ann).paths == 2
+    assert library.erasures.holdings(bob).paths == 0
+
+
+def test_one_category_is_restricted_and_the_others_stay_in_use(rig: Any) -> None:
+    library = rig.open()
+    ann = rig.keep(library, "ann", "1")
+    library.restrictions.restrict("r1", ann, ("images",), received_at=rig.now())
+    assert library.read(ann, "gen_1", Purpose.DELIVER).content == b"prompt of ann"
+    with pytest.raises(SubjectRestrictedError):
+        library.read(ann, "img_1", Purpose.DELIVER)
+
+
+def test_an_objection_stops_exactly_what_it_names(rig: Any) -> None:
+    library = rig.open()
+    ann = rig.keep(library, "ann", "1")
+    done = library.restrictions.object_to("o1", ann, [Purpose.MARKET], received_at=rig.now())
+    assert (done.kind, done.state, done.purposes) == ("Object", "Objected", ("Market",))
+    others = [purpose for purpose in (*USING, *RIGHTS) if purpose is not Purpose.MARKET]
+    assert verdict(library, ann, Purpose.MARKET) is ObjectedError
+    assert {verdict(library, ann, purpose) for purpose in others} == {None}
+    library.restrictions.lift("o1")
+    assert verdict(library, ann, Purpose.MARKET) is None
+
+
+def test_an_objection_that_names_nothing_stops_all_that_one_can_object_to(rig: Any) -> None:
+    library = rig.open()
+    ann = rig.keep(library, "ann", "1")
+    library.restrictions.object_to("o1", ann, categories=("prompts",), received_at=rig.now())
+    assert {verdict(library, ann, purpose, "prompts") for purpose in OBJECTABLE} == {ObjectedError}
+    assert {verdict(library, ann, purpose, "images") for purpose in OBJECTABLE} == {None}
+    rig.keep(library, "ann", "2")
+
+
+@pytest.mark.parametrize("purpose", [purpose for purpose in Purpose if purpose not in OBJECTABLE])
+def test_nobody_can_object_to_the_service_itself_or_to_a_right(rig: Any, purpose: Purpose) -> None:
+    library = rig.open()
+    with pytest.raises(NotObjectableError):
+        library.restrictions.object_to("o1", library.handle("ann"), [purpose], received_at=rig.now())
+
+
+def test_several_stack_and_each_is_lifted_by_itself(rig: Any) -> None:
+    library = rig.open()
+    ann = rig.keep(library, "ann", "1")
+    for request, categories in (("r1", ()), ("r2", ("images",))):
+        library.restrictions.restrict(request, ann, categories, received_at=rig.now())
+    library.restrictions.object_to("o1", ann, [Purpose.IMPROVE], received_at=rig.now())
+    library.restrictions.lift("r1")
+    assert verdict(library, ann, Purpose.DELIVER, "prompts") is None
+    assert verdict(library, ann, Purpose.DELIVER, "images") is SubjectRestrictedError
+    library.restrictions.lift("r2")
+    assert verdict(library, ann, Purpose.DELIVER, "images") is None
+    assert verdict(library, ann, Purpose.IMPROVE, "images") is ObjectedError
+    assert [found.state for found in library.restrictions.of(ann).restrictions] == ["Objected", "Lifted", "Lifted"]
+
+
+def test_they_survive_a_restart_and_hold_in_every_process(rig: Any) -> None:
+    library = rig.open()
+    ann = rig.keep(library, "ann", "1")
+    library.restrictions.restrict("r1", ann, received_at=rig.now())
+    rig.close()
+    for replica in ("one", "two"):
+        assert verdict(rig.open(replica), ann, Purpose.GENERATE) is SubjectRestrictedError
+
+
+def test_every_call_may_be_made_again(rig: Any) -> None:
+    library = rig.open()
+    ann = library.handle("ann")
+
+    def restrict() -> Any:
+        return library.restrictions.restrict("r1", ann, ("images",), received_at=rig.now())
+
+    first = restrict()
+    rig.seconds += 5
+    assert restrict() == first == library.restrictions.status("r1")
+    lifted = library.restrictions.lift("r1")
+    rig.seconds += 5
+    assert library.restrictions.lift("r1") == lifted == restrict(), "asked again, a lifted one does not come back"
+
+
+def test_what_is_known_for_something_else_is_refused(rig: Any) -> None:
+    library = rig.open()
+    ann, bob, at = library.handle("ann"), library.handle("bob"), rig.now()
+    limits = library.restrictions
+    limits.restrict("r1", ann, received_at=at)
+    calls: tuple[Callable[[], Any], ...] = (
+        lambda: limits.restrict("r1", bob, received_at=at),
+        lambda: limits.restrict("r1", ann, ("images",), received_at=at),
+        lambda: limits.object_to("r1", ann, received_at=at),
+    )
+    for call in calls:
+        with pytest.raises(RestrictionConflictError):
+            call()
+    for missing in (limits.status, limits.lift):
+        with pytest.raises(RestrictionMissingError):
+            missing("unknown")
+    for subject, category in (("system", "images"), (ann, "Images")):
+        with pytest.raises(PathInvalidError):
+            limits.restrict("r2", subject, (category,), received_at=at)
+
+
+@pytest.mark.parametrize("lifted", [False, True], ids=["while it stands", "after it was lifted"])
+def test_a_job_that_began_before_a_restriction_cannot_write_after_it(rig: Any, lifted: bool) -> None:
+    library = rig.open()
+    ann = rig.keep(library, "ann", "1")
+    tickets = library.begin(ann, Purpose.GENERATE), library.begin(ann, Purpose.GENERATE)
+    library.restrictions.restrict("r1", ann, ("images",), received_at=rig.now())
+    if lifted:
+        library.restrictions.lift("r1")
+    with pytest.raises(LateWriteError if lifted else SubjectRestrictedError):
+        library.store(tickets[0], [Draft("late", "images", "image/png", b"x", large=True)])
+    library.store(tickets[1], [Draft("other", "prompts", "generation", b"x")])
+    assert {entry.record_id for entry in library.entries(ann, Purpose.ACCESS)} == {"gen_1", "img_1", "other"}
+
+
+def test_an_erasure_works_under_a_restriction_and_leaves_nothing_of_it_but_the_tombstone(rig: Any) -> None:
+    library = rig.open()
+    ann = rig.keep(library, "ann", "1")
+    library.restrictions.restrict("r1", ann, received_at=rig.now())
+    library.restrictions.object_to("o1", ann, received_at=rig.now())
+    rig.erase(library, "e1", ann)
+    assert [found.state for found in library.restrictions.of(ann).restrictions] == ["Lifted", "Lifted"]
+    assert library.restrictions.restrict("r1", ann, received_at=rig.now()).state == "Lifted"
+    rig.keep(library, "ann", "2")
+
+
+def test_an_erasure_of_one_category_lifts_what_stood_over_that_category_alone(rig: Any) -> None:
+    library = rig.open()
+    ann = rig.keep(library, "ann", "1")
+    library.restrictions.restrict("r1", ann, ("images", "prompts"), received_at=rig.now())
+    library.restrictions.restrict("r2", ann, ("images",), received_at=rig.now())
+    rig.erase(library, "e1", ann, ("images",))
+    states = {found.request: found.state for found in library.restrictions.of(ann).restrictions}
+    assert states == {"r1": "Restricted", "r2": "Lifted"}
+    assert verdict(library, ann, Purpose.DELIVER, "images") is None
+    assert verdict(library, ann, Purpose.DELIVER, "prompts") is SubjectRestrictedError
+
+
+def _kept(rig: Any) -> list[Any]:
+    """Return every row and object that holds data or keys."""
+    library = rig.opened[-1]
+    with library.context.database.read() as connection:
+        rows = [
+            sorted(map(tuple, connection.exec_driver_sql(f"SELECT * FROM {table}").all()), key=repr)  # noqa: S608
+            for table in ("records", "objects", "tree_nodes", "tree_root", "incarnations")
+        ]
+    return [*rows, {name: library.context.objects.get(name) for name in library.context.objects.list()}]
+
+
+SUBJECTS = st.sampled_from(["ann", "bob"])
+SCOPES = st.sampled_from([(), ("images",), ("prompts",), ("images", "prompts")])
+NAMED = st.lists(st.sampled_from(sorted(OBJECTABLE)), unique=True)
+CATEGORIES = ("images", "prompts")
+
+
+class GateStates(RuleBasedStateMachine):
+    """Two people whose data is restricted, objected to, lifted, erased and made again, beside a model of sets."""
+
+    template: Path
+    make: Callable[[Path], Any]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        shutil.copytree(self.template, Path(self.folder.name) / "tenant")
+        self.rig = type(self).make(Path(self.folder.name) / "tenant")
+        self.library = self.rig.open()
+        self.standing: dict[str, tuple[str, frozenset[str], frozenset[Purpose]]] = {}
+        self.kept: dict[str, dict[str, str]] = {"ann": {}, "bob": {}}
+        self.tickets: dict[str, tuple[Any, set[str]]] = {}
+        self.number = 0
+
+    def _next(self) -> str:
+        self.number += 1
+        return f"n{self.number}"
+
+    def _void(self, person: str, categories: frozenset[str]) -> None:
+        if person in self.tickets:
+            self.tickets[person][1].update(categories)
+
+    @rule(person=SUBJECTS, scope=SCOPES)
+    def restrict(self, person: str, scope: tuple[str, ...]) -> None:
+        request, covered = self._next(), frozenset(scope or CATEGORIES)
+        handle = self.library.handle(person)
+        self.library.restrictions.restrict(request, handle, scope, received_at=self.rig.now())
+        self.standing[request] = (person, covered, frozenset(USING))
+        self._void(person, covered)
+
+    @rule(person=SUBJECTS, scope=SCOPES, purposes=NAMED)
+    def object(self, person: str, scope: tuple[str, ...], purposes: list[Purpose]) -> None:
+        request, handle = self._next(), self.library.handle(person)
+        self.library.restrictions.object_to(request, handle, purposes, scope, received_at=self.rig.now())
+        self.standing[request] = (person, frozenset(scope or CATEGORIES), frozenset(purposes or OBJECTABLE))
+
+    @rule(which=st.integers(0, 50))
+    def lift(self, which: int) -> None:
+        if self.standing:
+            request = sorted(self.standing)[which % len(self.standing)]
+            self.library.restrictions.lift(request)
+            del self.standing[request]
+
+    @rule(person=SUBJECTS, scope=SCOPES)
+    def erase(self, person: str, scope: tuple[str, ...]) -> None:
+        covered = frozenset(scope or CATEGORIES)
+        self.rig.erase(self.library, self._next(), self.library.handle(person), scope)
+        for request, (whose, over, purposes) in list(self.standing.items()):
+            if whose == person and not scope:
+                del self.standing[request]
+            elif whose == person and request in self._named_categories(person):
+                self.standing[request] = (whose, over - covered, purposes)
+        self.kept[person] = {name: category for name, category in self.kept[person].items() if category not in covered}
+        self._void(person, covered)
+
+    def _named_categories(self, person: str) -> set[str]:
+        """Requests that name their categories: one that holds for all outlives the erasure of some."""
+        found = self.library.restrictions.of(self.library.handle(person)).restrictions
+        return {restriction.request for restriction in found if restriction.categories}
+
+    @rule(person=SUBJECTS)
+    def begin(self, person: str) -> None:
+        handle = self.library.handle(person)
+        if self._stopped(person, Purpose.GENERATE, EVERY):
+            with pytest.raises(SubjectRestrictedError):
+                self.library.begin(handle, Purpose.GENERATE)
+        else:
+            self.tickets[person] = self.library.begin(handle, Purpose.GENERATE), set()
+
+    @rule(person=SUBJECTS, category=st.sampled_from(CATEGORIES))
+    def write(self, person: str, category: str) -> None:
+        """A job that has begun writes; a person who was erased returns."""
+        if person not in self.tickets:
+            return
+        ticket, void = self.tickets[person]
+        name = self._next()
+        draft = Draft(name, category, "thing", name.encode())
+        if category in void:
+            with pytest.raises((LateWriteError, SubjectRestrictedError)):
+                self.library.store(ticket, [draft])
+        else:
+            self.library.store(ticket, [draft])
+            self.kept[person][name] = category
+
+    @rule()
+    def restart(self) -> None:
+        self.rig.close()
+        self.library = self.rig.open()
+
+    def _stopped(self, person: str, purpose: Purpose, category: str) -> bool:
+        return any(
+            whose == person and purpose in purposes and bool(over if category == EVERY else category in over)
+            for whose, over, purposes in self.standing.values()
+        )
+
+    @invariant()
+    def the_gate_says_what_the_model_says(self) -> None:
+        for person in ("ann", "bob"):
+            handle = self.library.handle(person)
+            for purpose in (*USING, *RIGHTS):
+                for category in (EVERY, *CATEGORIES):
+                    refused = verdict(self.library, handle, purpose, category) is not None
+                    assert refused == self._stopped(person, purpose, category), (person, purpose, category)
+
+    @invariant()
+    def what_was_kept_is_kept_byte_for_byte(self) -> None:
+        for person, kept in self.kept.items():
+            handle = self.library.handle(person)
+            assert {entry.record_id for entry in self.library.entries(handle, Purpose.ACCESS)} == set(kept)
+            for name in kept:
+                assert self.library.read(handle, name, Purpose.ACCESS).content == name.encode()
+
+    def teardown(self) -> None:
+        self.rig.close()
+        self.folder.cleanup()
+
+
+def test_the_gate_says_what_the_rules_say_over_any_sequence(rig: Any) -> None:
+    transit = rig.transit.snapshot()
+
+    def make(folder: Path) -> Any:
+        made = type(rig)(folder)
+        made.transit.restore(transit)
+        return made
+
+    machine = type("GateStatesHere", (GateStates,), {"template": rig.folder, "make": staticmethod(make)})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=25, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
