@@ -72,3 +72,23 @@ def subjects_from(source: NodeSource, raw: bytearray, prefix: bytes, start: byte
             yield from subjects_from(source, child, prefix + bytes((slot,)), start[1:] if slot == first else b"")
         else:
             yield from leaves.subject_texts(child)
+
+
+def paths_from(
+    source: NodeSource, raw: bytearray, prefix: bytes, after: bytes
+) -> Iterator[tuple[bytes, tuple[KeyPath, ...]]]:
+    """Give the paths of every subject whose hash is greater than `after`, in the order of the hashes, with the hash."""
+    first = after[len(prefix)] if after and after.startswith(prefix) else 0
+    for slot, bits, ref in branches.decode(raw):
+        if slot + (1 << bits) <= first:
+            continue
+        child = source.load([(ref, Place(prefix, slot, bits))])[ref.digest]
+        if branches.is_branch(child):
+            below = prefix + bytes((slot,))
+            yield from paths_from(source, child, below, after if after.startswith(below) else b"")
+            continue
+        leaf = {position(subject_bytes(text)): text for text in leaves.subject_texts(child)}
+        for place in sorted(leaf):
+            if place > after:
+                pieces = leaves.pieces_of(child, subject_bytes(leaf[place]))
+                yield place, tuple(sorted(KeyPath(leaf[place], category, period) for category, period, _ in pieces))

@@ -24,7 +24,7 @@ from imagint_privacy.records.context import Context
 from imagint_privacy.records.ledger import Ledger, S
 from imagint_privacy.records.results import CachesDropped, Committed, Copied, Purged, StorePurged, Waiting
 
-Noting = Callable[[Connection, S], Mapping[str, Any]]
+Noting = Callable[[Connection, S, TreeChange], Mapping[str, Any]]
 """What else a commit writes about its request, in the commit's own transaction; what it raises undoes the commit."""
 
 
@@ -148,7 +148,7 @@ class Forgetting(ABC, Generic[S]):
                 "forgotten_paths": before.forgotten_paths + change.forgotten,
                 "committed_at": self._context.now(),
             }
-            self._book.save(connection, request, {**values, **noting(connection, before)})
+            self._book.save(connection, request, {**values, **noting(connection, before, change)})
 
         self._context.tree.forget(prefixes, key_version=key_version, alongside=note)
 

@@ -40,6 +40,7 @@ from imagint_privacy.records.nodes import SqlTreeStore
 from imagint_privacy.records.objects import Objects
 from imagint_privacy.records.restrictions import Restrictions
 from imagint_privacy.records.results import CopyResult, LibraryStatus
+from imagint_privacy.records.retention_runs import RetentionRuns
 from imagint_privacy.records.schema import OBJECTS, RECORDS
 
 __all__ = ["Draft", "Entry", "Library", "LibraryStatus", "Opened", "StorageSettings", "Ticket"]
@@ -109,6 +110,7 @@ class Library:
         self.tree = context.tree
         self.erasures = Erasures(context)
         self.restrictions = Restrictions(context)
+        self.retention = RetentionRuns(context)
 
     @classmethod
     def open(
