@@ -36,6 +36,7 @@ from imagint_privacy.records.context import Context, StorageSettings
 from imagint_privacy.records.database import Database
 from imagint_privacy.records.entries import Draft, Entry, Opened, Ticket
 from imagint_privacy.records.erasures import Erasures
+from imagint_privacy.records.exports import Exports
 from imagint_privacy.records.nodes import SqlTreeStore
 from imagint_privacy.records.objects import Objects
 from imagint_privacy.records.restrictions import Restrictions
@@ -111,6 +112,7 @@ class Library:
         self.erasures = Erasures(context)
         self.restrictions = Restrictions(context)
         self.retention = RetentionRuns(context)
+        self.exports = Exports(context, self.read)
 
     @classmethod
     def open(

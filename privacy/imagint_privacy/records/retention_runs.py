@@ -27,7 +27,7 @@ from imagint_privacy.errors import (
 )
 from imagint_privacy.keys.paths import KeyPath, Prefix
 from imagint_privacy.keys.ports import TreeChange
-from imagint_privacy.records import gate, ledger
+from imagint_privacy.records import gate, ledger, purging
 from imagint_privacy.records.context import Context
 from imagint_privacy.records.expired import Expired
 from imagint_privacy.records.forgetting import Forgetting, committed
@@ -128,6 +128,7 @@ class RetentionRuns(Forgetting[RetentionStatus]):
             with self._context.database.write() as connection:
                 connection.execute(delete(EXCEPTIONS).where(EXCEPTIONS.c.request == request))
                 BOOK.save(connection, request, {"state": "Complete", "completed_at": self._context.now()})
+        purging.wipe_log(self._context)
         return Completed()
 
     # -- beginning -------------------------------------------------------------------------------------------------

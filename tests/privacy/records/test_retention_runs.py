@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from imagint_privacy.errors import (
     KeyDestroyedError,
@@ -21,6 +22,7 @@ from imagint_privacy.records.restrictions import Restrictions
 from imagint_privacy.records.results import as_json
 from imagint_privacy.records.retention import RuleSet, Term
 from imagint_privacy.records.retention_runs import RetentionRuns
+from imagint_privacy.records.schema import RETENTION_RUNS
 
 DAY = 86400
 RULES = RuleSet({"images": Term(months=1), "prompts": Term(months=6)})
@@ -172,6 +174,8 @@ def test_a_run_of_more_subjects_than_one_commit_takes_is_cut_into_slices(rig: An
     rig.rotate()
     states = [runs.commit("run", 2).state for _ in range(3)]
     assert states == ["Waiting", "Waiting", "Committed"]
+    with library.context.database.read() as connection:
+        assert connection.execute(select(RETENTION_RUNS.c.walked)).scalar_one() is None
     found = runs.status("run")
     assert (found.slices, found.forgotten_paths, library.tree.refresh()) == (3, 14, before + 3)
     assert [part["subjects"] for part in found.results["slices"]] == [3, 3, 1]
