@@ -16,12 +16,14 @@ from imagint_privacy.errors import (
     RetentionConflictError,
     RetentionMissingError,
 )
+from imagint_privacy.keys.paths import Prefix
 from imagint_privacy.purposes import Purpose
 from imagint_privacy.records.library import Draft, Library
 from imagint_privacy.records.restrictions import Restrictions
 from imagint_privacy.records.results import as_json
 from imagint_privacy.records.retention import RuleSet, Term
 from imagint_privacy.records.retention_runs import RetentionRuns
+from imagint_privacy.records.schema import RETENTION_EXCEPTIONS as EXCEPTIONS
 from imagint_privacy.records.schema import RETENTION_RUNS
 
 DAY = 86400
@@ -172,10 +174,14 @@ def test_a_run_of_more_subjects_than_one_commit_takes_is_cut_into_slices(rig: An
     runs, before = RetentionRuns(library.context, slice_subjects=3), library.tree.refresh()
     runs.begin("run", RULES)
     rig.rotate()
-    states = [runs.commit("run", 2).state for _ in range(3)]
+    states, walked = [], []
+    for _ in range(3):
+        states.append(runs.commit("run", 2).state)
+        with library.context.database.read() as connection:
+            walked.append(connection.execute(select(RETENTION_RUNS.c.walked)).scalar_one())
     assert states == ["Waiting", "Waiting", "Committed"]
-    with library.context.database.read() as connection:
-        assert connection.execute(select(RETENTION_RUNS.c.walked)).scalar_one() is None
+    assert walked[0] < walked[1]
+    assert walked[2] is None
     found = runs.status("run")
     assert (found.slices, found.forgotten_paths, library.tree.refresh()) == (3, 14, before + 3)
     assert [part["subjects"] for part in found.results["slices"]] == [3, 3, 1]
@@ -203,6 +209,8 @@ def test_what_is_restricted_fenced_or_excepted_is_withheld_and_what_has_no_rule_
     library.restrictions.object_to("o1", dora, received_at=rig.now())
     rules = RuleSet({"images": Term(months=1)})
     run(rig, library.retention, "run", rules, (carol,))
+    with library.context.database.read() as connection:
+        assert connection.execute(select(EXCEPTIONS)).all() == []
     counts = library.retention.status("run").counts
     assert (counts.due, counts.withheld, counts.unknown) == ({"images": 1}, {"images": 3}, {"prompts": 4})
     assert library.read(ann, "img_ann", Purpose.ACCESS).content == b"image of ann" * 50
@@ -245,6 +253,55 @@ def test_a_restriction_that_begins_at_the_last_moment_is_seen_by_the_commit(
     monkeypatch.setattr(type(library.tree), "forget", late)
     assert runs.commit("run", 2).forgotten_paths == 1  # type: ignore[union-attr]
     assert library.read(ann, "img_a-old", Purpose.ACCESS).content == b"image of ann" * 50
+
+
+def test_what_another_process_forgets_at_the_last_moment_is_not_counted_twice(
+    rig: Any, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, other, ann = library.retention, rig.open("two"), library.handle("ann")
+    runs.begin("run", RULES)
+    rig.rotate()
+    forget = type(library.tree).forget
+
+    def late(*given: Any, **named: Any) -> Any:
+        forget(other.tree, [Prefix(ann, "images")], key_version=2)
+        return forget(*given, **named)
+
+    monkeypatch.setattr(type(library.tree), "forget", late)
+    runs.commit("run", 2)
+    found = runs.status("run")
+    assert (found.slices, found.forgotten_paths, found.forgotten) == (1, 2, {"images": 1, "prompts": 1})
+
+
+@pytest.mark.parametrize("rules", [RULES, RuleSet({})], ids=["something due", "nothing due"])
+def test_two_processes_that_commit_one_run_at_once_commit_it_once(
+    rig: Any, library: Library, monkeypatch: pytest.MonkeyPatch, rules: RuleSet
+) -> None:
+    runs, other = library.retention, rig.open("two")
+    runs.begin("run", rules)
+    rig.rotate()
+    forget = type(library.tree).forget
+
+    def late(*given: Any, **named: Any) -> Any:
+        monkeypatch.setattr(type(library.tree), "forget", forget)
+        other.retention.commit("run", 2)
+        return forget(*given, **named)
+
+    monkeypatch.setattr(type(library.tree), "forget", late)
+    first = runs.commit("run", 2)
+    assert other.retention.commit("run", 2) == first
+    assert runs.status("run").slices == 1
+
+
+def test_what_an_erasure_has_forgotten_is_left_for_it_to_count(rig: Any, library: Library) -> None:
+    ann = library.handle("ann")
+    held = library.erasures.fence("e1", ann, received_at=rig.now()).held
+    library.erasures.commit("e1", rig.rotate())
+    run(rig, library.retention, "run")
+    assert library.retention.status("run").forgotten == {"images": 1}
+    rig.erase(library, "e1", ann)
+    purged = {store["store"]: store["deleted"] for store in library.erasures.status("e1").results["purge"]}
+    assert (purged["tree"], purged["records"]) == (held.paths, sum(held.records.values()))
 
 
 def test_a_run_that_finds_nothing_due_is_completed_as_it_was_begun(rig: Any) -> None:
