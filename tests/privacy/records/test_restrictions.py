@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,37 @@ def test_what_is_known_for_something_else_is_refused(rig: Any) -> None:
     for subject, category in (("system", "images"), (ann, "Images")):
         with pytest.raises(PathInvalidError):
             limits.restrict("r2", subject, (category,), received_at=at)
+
+
+def test_no_job_writes_after_a_restriction_was_answered_whatever_runs_beside_it(rig: Any) -> None:
+    """Four jobs write as fast as they can; what is there when the restriction is answered is all there will be."""
+    library = rig.open()
+    ann = library.handle("ann")
+    tickets = [library.begin(ann, Purpose.GENERATE) for _ in range(4)]
+    written, stopped = threading.Semaphore(0), []
+
+    def work(worker: int) -> None:
+        for number in range(10_000):
+            try:
+                library.store(tickets[worker], [Draft(f"w{worker}-{number}", "prompts", "generation", b"x")])
+            except AccessDeniedError as error:
+                stopped.append(type(error))
+                return
+            written.release()
+
+    threads = [threading.Thread(target=work, args=(worker,)) for worker in range(len(tickets))]
+    for thread in threads:
+        thread.start()
+    for _ in range(12):
+        assert written.acquire(timeout=60)
+    library.restrictions.restrict("r1", ann, received_at=rig.now())
+    before = {entry.record_id for entry in library.entries(ann, Purpose.ACCESS)}
+    library.restrictions.lift("r1")
+    for thread in threads:
+        thread.join(60)
+    assert {entry.record_id for entry in library.entries(ann, Purpose.ACCESS)} == before
+    assert len(before) >= 12
+    assert len(stopped) == len(tickets)
 
 
 @pytest.mark.parametrize("lifted", [False, True], ids=["while it stands", "after it was lifted"])

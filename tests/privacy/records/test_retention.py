@@ -111,3 +111,8 @@ def test_the_digest_is_of_the_rules_and_not_of_their_order() -> None:
     assert RuleSet(one).digest() == RuleSet(other).digest() == RuleSet.of(RuleSet(one).document()).digest()
     assert RuleSet(one).digest() != RuleSet({"images": Term(2), "prompts": None}).digest()
     assert len(RuleSet({}).digest()) == 64
+
+
+def test_the_digest_of_known_rules_never_changes() -> None:
+    rules = RuleSet({"prompts": Term(months=6), "images": Term(months=1, days=3), "profile": None})
+    assert rules.digest() == "c81e2fed655d4c0d45f66234547e7dbf88388dd3f2d1fd880503e431b3d6108a"
