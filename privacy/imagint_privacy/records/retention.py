@@ -104,13 +104,15 @@ def _newest_due(term: Term, as_of: datetime) -> str:
 class Sorter:
     """Sorts the paths of one subject after another into due, withheld, unknown and kept, and counts them."""
 
-    def __init__(self, rules: RuleSet, as_of: datetime) -> None:
+    def __init__(self, rules: RuleSet, as_of: datetime, before: RetentionCounts | None = None) -> None:
+        """Begin, or go on from what was counted `before`."""
+        start = before or RetentionCounts()
         self._terms = rules.terms
         self._newest = rules.newest_due(as_of)
-        self._due: Counter[str] = Counter()
-        self._withheld: Counter[str] = Counter()
-        self._unknown: Counter[str] = Counter()
-        self._subjects: Counter[str] = Counter()
+        self._due = Counter(start.due)
+        self._withheld = Counter(start.withheld)
+        self._unknown = Counter(start.unknown)
+        self._subjects = Counter(start.subjects)
 
     @property
     def counts(self) -> RetentionCounts:

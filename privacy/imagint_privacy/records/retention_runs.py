@@ -4,8 +4,9 @@
 
 A run forgets what was due when it began. It walks the tree page by page and commits slice by slice: one root change
 for all due paths of up to `SLICE` subjects, in the order of their hashes; where a slice ends stands in its own
-transaction, so that a crash repeats nothing. Before each commit it asks again who is withheld, holding restrictions
-off until the commit is made. What is due is decided in `retention`, what is withheld in `withholding`.
+transaction, so that a crash repeats nothing. One call of `begin` or `commit` looks at `LOOK` subjects at most, so that
+each ends in time however large the tree is. Before each commit it asks again who is withheld, holding restrictions off
+until the commit is made. What is due is decided in `retention`, what is withheld in `withholding`.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ from imagint_privacy.records.withholding import Scope, withheld
 
 SLICE: Final = 10_000
 """How many subjects with something due one commit forgets of at most."""
+LOOK: Final = 1_000_000
+"""How many subjects one call looks at: about half a minute."""
 PAGE: Final = 1000
 _ATTEMPTS: Final = 16
 
@@ -63,9 +66,10 @@ class _Slice:
 class RetentionRuns(Forgetting[RetentionStatus]):
     """One tenant's runs of retention; thread-safe."""
 
-    def __init__(self, context: Context, *, slice_subjects: int = SLICE) -> None:
+    def __init__(self, context: Context, *, slice_subjects: int = SLICE, look_subjects: int = LOOK) -> None:
         super().__init__(context, BOOK)
         self._slice_subjects = slice_subjects
+        self._look_subjects = look_subjects
 
     def count(self, rules: RuleSet, excepted: Collection[str] = ()) -> RetentionCounts:
         """Count what a run would forget now, and do nothing.
@@ -82,6 +86,8 @@ class RetentionRuns(Forgetting[RetentionStatus]):
 
     def begin(self, request: str, rules: RuleSet, excepted: Collection[str] = ()) -> RetentionStatus:
         """Begin a run over what is due now, and count it; `excepted` are handles that it must leave.
+
+        While the state is `Counting`, ask again: there is more to count than one call may.
 
         Raises:
             RetentionConflictError: the request is known with other rules, or another number of exceptions.
@@ -154,17 +160,27 @@ class RetentionRuns(Forgetting[RetentionStatus]):
         return BOOK.load(connection, request)
 
     def _counted(self, found: RetentionStatus) -> RetentionStatus:
-        counts = self._counts(found)
+        """Go on counting where the last call stopped."""
+        sorter, before = Sorter(RuleSet.of(found.rules), found.begun_at, found.counts), self._walked(found.request)
+        walked: bytes | None = None
+        for looked_at, (place, paths, kept) in enumerate(self._walk(_scope(found), before or b""), start=1):
+            sorter.due(paths, kept)
+            if looked_at == self._look_subjects:
+                walked = place
+                break
+        values = {"state": "Begun" if walked is None else "Counting", "walked": walked}
         with self._context.database.write() as connection:
-            if BOOK.load(connection, found.request).state == "Counting":
-                BOOK.save(connection, found.request, {"state": "Begun", "counts": ledger.dump(counts)})
+            now = BOOK.load(connection, found.request)
+            if now.state == "Counting" and now.counts == found.counts:
+                BOOK.save(connection, found.request, {**values, "counts": ledger.dump(sorter.counts)})
             return BOOK.load(connection, found.request)
 
-    def _counts(self, found: RetentionStatus) -> RetentionCounts:
-        sorter = Sorter(RuleSet.of(found.rules), found.begun_at)
-        for _, paths, kept in self._walk(_scope(found)):
-            sorter.due(paths, kept)
-        return sorter.counts
+    def _walked(self, request: str) -> bytes | None:
+        """Return how far a run has walked."""
+        with self._context.database.read() as connection:
+            query = select(RETENTION_RUNS.c.walked).where(RETENTION_RUNS.c.request == request)
+            walked: bytes | None = connection.execute(query).scalar_one()
+        return walked
 
     # -- committing ------------------------------------------------------------------------------------------------
 
@@ -179,6 +195,9 @@ class RetentionRuns(Forgetting[RetentionStatus]):
             if BOOK.reached(found, "Committed"):
                 return
             part = self._next_slice(found)
+            if not part.prefixes and part.walked is not None:
+                self._note_walked(request, part.walked)
+                return
             try:
                 self._forget(request, part.prefixes, key_version, lambda *given, p=part, f=found: _noted(p, f, *given))
             except RetentionConflictError:
@@ -186,15 +205,19 @@ class RetentionRuns(Forgetting[RetentionStatus]):
             return
         raise TreeContendedError("something changed under every attempt to forget what is due")
 
+    def _note_walked(self, request: str, walked: bytes) -> None:
+        """Note how far was looked in vain, unless somebody else has come to the end meanwhile."""
+        with self._context.database.write() as connection:
+            if BOOK.load(connection, request).state == "Begun":
+                BOOK.save(connection, request, {"walked": walked})
+
     def _next_slice(self, found: RetentionStatus) -> _Slice:
         """Collect what is due, from where the last slice ended, of as many subjects as one commit takes."""
-        sorter, part, before = Sorter(RuleSet.of(found.rules), found.begun_at), _Slice(), b""
-        with self._context.database.read() as connection:
-            query = select(RETENTION_RUNS.c.walked).where(RETENTION_RUNS.c.request == found.request)
-            before = connection.execute(query).scalar_one() or b""
-        for place, paths, kept in self._walk(_scope(found), before):
+        sorter, part = Sorter(RuleSet.of(found.rules), found.begun_at), _Slice()
+        before = self._walked(found.request) or b""
+        for looked_at, (place, paths, kept) in enumerate(self._walk(_scope(found), before)):
             due = sorter.due(paths, kept)
-            if due and len(part.subjects) == self._slice_subjects:
+            if looked_at == self._look_subjects or (due and len(part.subjects) == self._slice_subjects):
                 part.walked = before
                 return part
             if due:
@@ -230,7 +253,10 @@ class RetentionRuns(Forgetting[RetentionStatus]):
 
     def _remaining(self, found: RetentionStatus) -> list[StorePurged]:
         expired, deleted = _expired(self._context, found), found.results.get("deleted", {})
-        left = sum(self._counts(found).due.values())
+        sorter = Sorter(RuleSet.of(found.rules), found.begun_at)
+        for _, paths, kept in self._walk(_scope(found)):
+            sorter.due(paths, kept)
+        left = sum(sorter.counts.due.values())
         return [
             StorePurged("tree", found.forgotten_paths, left),
             StorePurged("records", deleted.get("records", 0), sum(len(page) for page in expired.records())),

@@ -201,6 +201,25 @@ def test_a_slice_that_is_just_full_is_the_last_one(rig: Any) -> None:
     assert [runs.commit("run", 2).state for _ in range(2)] == ["Waiting", "Committed"]
 
 
+def test_a_call_that_has_looked_at_enough_subjects_is_asked_again(rig: Any) -> None:
+    library = rig.open()
+    for number in range(9):
+        keep_at(rig, library, 300 if number in {1, 5} else 0, f"person {number}", f"name-{number}")
+    runs, before = RetentionRuns(library.context, look_subjects=2), library.tree.refresh()
+    states = [runs.begin("run", RULES).state for _ in range(5)]
+    assert states == ["Counting"] * 4 + ["Begun"]
+    counts = runs.status("run").counts
+    assert (counts.due, counts.subjects) == ({"images": 2, "prompts": 2}, {"due": 2, "looked_at": 9})
+    assert counts == library.retention.count(RULES)
+    rig.rotate()
+    states = [runs.commit("run", 2).state for _ in range(5)]
+    assert states == ["Waiting"] * 4 + ["Committed"]
+    found = runs.status("run")
+    assert found.forgotten_paths == 4
+    assert library.tree.refresh() == before + found.slices
+    assert found.slices <= 3, "what looked in vain made no commit"
+
+
 def test_what_is_restricted_fenced_or_excepted_is_withheld_and_what_has_no_rule_is_reported(rig: Any) -> None:
     library = rig.open()
     ann, bob, carol, dora = (keep_at(rig, library, 300, person, person) for person in ("ann", "bob", "carol", "dora"))
