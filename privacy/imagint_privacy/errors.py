@@ -30,6 +30,7 @@
         ├── NotObjectableError           nobody can object to this purpose: it is the service itself, or a right
         ├── RecordMissingError           no such record
         ├── RecordExistsError            the record id is taken
+        ├── RecordSizeError              a record is longer than allowed, or another length than was said
         ├── RequestMissingError          no such request
         │   ├── ErasureMissingError      no such erasure
         │   ├── RestrictionMissingError  no such restriction or objection
@@ -175,6 +176,10 @@ class RecordMissingError(PermanentError):
 
 class RecordExistsError(PermanentError):
     """The record id is taken."""
+
+
+class RecordSizeError(PermanentError):
+    """A record is longer than allowed, or of another length than was said."""
 
 
 class RequestMissingError(PermanentError):

@@ -101,6 +101,6 @@ def paths_from(
 def _paths_in(leaf: Leaf, after: bytes) -> Iterator[tuple[bytes, tuple[KeyPath, ...]]]:
     subjects = {position(raw): raw for raw in leaf.subjects}
     for place in sorted(place for place in subjects if place > after):
-        text, pieces = subject_text(subjects[place]), leaf.subjects[subjects[place]]
+        text, pieces = subject_text(subjects[place]), leaves.pieces(leaf.subjects[subjects[place]])
         paths = (KeyPath(text, leaf.categories[piece[0]], period_text(piece[1:3])) for piece in pieces)
         yield place, tuple(sorted(paths))

@@ -1,8 +1,9 @@
 """Everything that is held of one person, piece by piece: what a copy under GDPR 15 and 20 is made from.
 
 Every row about them decoded, every record opened, how they stand, what was asked and done. One page of rows and one
-content at a time are in memory. What cannot be opened is named with its reason, never left out. `TABLES` says what is
-shown; the census compares it with the inventory, so that nothing personal is missing. It must not format anything.
+chunk of one content are in memory at a time. What cannot be opened is named with its reason, never left out. `TABLES`
+says what is shown; the census compares it with the inventory, so that nothing personal is missing. It must not format
+anything.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from imagint_privacy.errors import KeyDestroyedError, PathInvalidError, RecordMi
 from imagint_privacy.purposes import Access, Purpose, Use
 from imagint_privacy.records import gate, inventory
 from imagint_privacy.records.context import Context
-from imagint_privacy.records.entries import Opened
+from imagint_privacy.records.entries import OpenedStream
 from imagint_privacy.records.results import as_json
 from imagint_privacy.records.schema import (
     ERASURES,
@@ -36,16 +37,19 @@ TABLES: Final = (RECORDS, OBJECTS, INCARNATIONS, FENCES, ERASURES, RESTRICTIONS,
 PAGE: Final = 500
 _SEALED: Final = "sealed"
 
-Read = Callable[[str, str, Purpose], Opened]
+Read = Callable[[str, str, Purpose], OpenedStream]
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One thing that is held: where, its fields as plain data, its content if it has one, or why that cannot be had."""
+    """One thing that is held: where, its fields as plain data, its content if it has one, or why that cannot be had.
+
+    The chunks are opened as they are taken; only when they end without an error were they all.
+    """
 
     store: str
     fields: Mapping[str, Any]
-    content: bytes | None = field(default=None, repr=False)
+    chunks: Iterator[bytes] | None = field(default=None, repr=False)
     problem: str | None = None
 
 
@@ -108,7 +112,7 @@ class Exports:
             opened = self._read(row.subject, row.record_id, Purpose.ACCESS)
         except (KeyDestroyedError, RecordMissingError, TamperedError, PathInvalidError) as error:
             return Piece(RECORDS.name, fields, problem=type(error).__name__.removesuffix("Error"))
-        return Piece(RECORDS.name, fields, opened.content)
+        return Piece(RECORDS.name, fields, opened.chunks)
 
 
 def shown() -> frozenset[str]:

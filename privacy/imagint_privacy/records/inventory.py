@@ -83,6 +83,9 @@ _WALKED: Final = Place(
     Holds.PSEUDONYM, "go on where a slice ended", "until the run is committed", Erased.PASSING, Exported.COPY
 )
 _OPEN_KEYS: Final = Place(Holds.OPEN_KEYS, "find keys quickly", "cache_seconds", Erased.AGE, Exported.KEY)
+_UPLOAD: Final = Place(
+    Holds.CONTENT, "write an object whole or not at all", "while it is written", Erased.KEY_AND_ROW, Exported.COPY
+)
 
 
 def _columns(table: str, names: str, place: Place) -> dict[str, Place]:
@@ -92,7 +95,7 @@ def _columns(table: str, names: str, place: Place) -> dict[str, Place]:
 COLUMNS: Final[Mapping[str, Place]] = {
     **_columns("library", "id tenant created_at", _OPERATION),
     **_columns("tree_nodes", "digest sealed born", _TREE),
-    **_columns("tree_root", "id generation key_version wrapped digest", _TREE),
+    **_columns("tree_root", "id generation key_version wrapped digest key_since", _TREE),
     **_columns("tree_dead", "digest died", _OPERATION),
     **_columns("records", "record_id subject category period kind incarnation created_at size large", _INDEX),
     **_columns("records", "sealed", _SEALED),
@@ -115,6 +118,7 @@ COLUMNS: Final[Mapping[str, Place]] = {
 OBJECT_PREFIX: Final = "objects: <subject>/<category>/<incarnation>/<record id>"
 OBJECTS: Final[Mapping[str, Place]] = {
     OBJECT_PREFIX: _SEALED,
+    "objects in a folder: <subject>/<category>/<incarnation>/<record id>#<number>": _UPLOAD,
     "tree copies: nodes/<two hex digits>/<digest>": _TREE,
     "tree copies: roots/<generation>.json": _TREE,
 }
@@ -122,6 +126,9 @@ OBJECTS: Final[Mapping[str, Place]] = {
 CACHES: Final[Mapping[str, Place]] = {
     "keys.caches.NodeCache": _OPEN_KEYS,
     "keys.caches.KeyCache": _OPEN_KEYS,
+    "keys.groups.Waiting": Place(
+        Holds.OPEN_KEYS, "share one commit", "until the commit is answered", Erased.PASSING, Exported.KEY
+    ),
     "keys.places.position": Place(Holds.PSEUDONYM, "find keys quickly", "the newest 65536", Erased.AGE, Exported.COPY),
     "records.migrating.head": Place(
         Holds.OPERATION, "know the newest schema", "as long as the process", Erased.NEVER, Exported.NOBODY

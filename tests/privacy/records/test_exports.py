@@ -31,7 +31,7 @@ def test_everything_of_one_person_is_shown_and_nothing_of_another(rig: Any) -> N
     library.restrictions.restrict("r2", bob, received_at=rig.now())
     library.retention.begin("run", RuleSet({}), (ann, bob))
     found = of(library, ann)
-    assert {piece.fields["record_id"]: piece.content for piece in found["records"]} == {
+    assert {piece.fields["record_id"]: b"".join(piece.chunks or ()) for piece in found["records"]} == {
         "gen_1": b"prompt of ann",
         "img_1": b"image of ann" * 50,
     }
@@ -73,10 +73,10 @@ def test_what_cannot_be_opened_is_named_with_its_reason(rig: Any) -> None:
     with library.context.database.write() as connection:
         connection.execute(update(RECORDS).where(RECORDS.c.record_id == "gen_1").values(sealed=b"\x01" * 60))
     problems = {piece.fields["record_id"]: piece.problem for piece in of(library, ann)["records"]}
-    assert problems == {"gen_1": "KeyDestroyed", "img_1": None}
+    assert problems == {"gen_1": "RecordTampered", "img_1": None}
     library.context.objects.delete(library.context.objects.list())
     problems = {piece.fields["record_id"]: piece.problem for piece in of(library, ann)["records"]}
-    assert problems == {"gen_1": "KeyDestroyed", "img_1": "RecordMissing"}
+    assert problems == {"gen_1": "RecordTampered", "img_1": "RecordMissing"}
 
 
 def test_an_export_goes_on_over_pages(rig: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,10 +96,12 @@ def test_an_export_holds_one_content_at_a_time(rig: Any) -> None:
 
     def read(subject: str, record_id: str, purpose: Purpose) -> Any:
         opened.append(record_id)
-        return library.read(subject, record_id, purpose)
+        return library.read_stream(subject, record_id, purpose)
 
     pieces = exports.Exports(library.context, read).of(ann)
-    assert next(piece for piece in pieces if piece.store == "records").content == b"prompt of ann"
+    chunks = next(piece for piece in pieces if piece.store == "records").chunks
+    assert chunks is not None
+    assert b"".join(chunks) == b"prompt of ann"
     assert opened == ["gen_1"]
 
 

@@ -221,15 +221,15 @@ def test_an_object_that_no_record_names_goes_with_its_month(rig: Any) -> None:
     library = rig.open()
     rig.seconds = -100 * DAY
     ann = library.handle("ann")
-    put, objects = type(library.context.objects).put, library.context.objects
+    put, objects = type(library.context.objects).put_stream, library.context.objects
 
     def killed(*given: Any) -> None:
         put(*given)
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(type(objects), "put", killed)
-        patched.setattr(Library, "_withdraw", lambda *_: None)
+        patched.setattr(type(objects), "put_stream", killed)
+        patched.setattr("imagint_privacy.records.writing._withdraw", lambda *_: None)
         with pytest.raises(KeyboardInterrupt):
             library.store(library.begin(ann, Purpose.GENERATE), [Draft("img", "images", "image/png", b"x", large=True)])
     assert len(objects.list()) == 1

@@ -6,7 +6,7 @@ from alembic import op
 from imagint_privacy.errors import SchemaError
 
 revision = "0003_rights"
-down_revision = "0001"
+down_revision = "0002_root_uses"
 branch_labels = None
 depends_on = None
 
