@@ -48,6 +48,7 @@ class Erasures(Forgetting[ErasureStatus]):
             raise PathInvalidError("only a subject's handle can be erased")
         scope = tuple(sorted({check_category(category) for category in categories}))
         with self._context.database.write() as connection:
+            gate.hold(connection, fencing=True)
             erasure = BOOK.find(connection, request)
             if erasure is None:
                 erasure = self._raise_fence(connection, request, subject, scope, received_at)
@@ -147,7 +148,6 @@ class Erasures(Forgetting[ErasureStatus]):
         self, connection: Connection, request: str, subject: str, scope: tuple[str, ...], received_at: datetime
     ) -> ErasureStatus:
         """Begin: fence, end this life of the subject or of the categories, and note the erasure."""
-        gate.hold(connection, fencing=True)
         now = self._context.now()
         standing = gate.standing(connection, subject)
         for category in scope or (EVERY,):
@@ -182,7 +182,7 @@ class Erasures(Forgetting[ErasureStatus]):
             "key_version": record.key_version,
         }
         with self._context.database.write() as connection:
-            if BOOK.load(connection, erasure.request).state == "Fencing":
+            if BOOK.load(connection, erasure.request, lock=True).state == "Fencing":
                 BOOK.save(connection, erasure.request, values)
             return BOOK.load(connection, erasure.request)
 

@@ -140,7 +140,7 @@ class Forgetting(ABC, Generic[S]):
         """Forget in one transaction: new nodes, a new root under `key_version` or newer, and the record of it."""
 
         def note(connection: Connection, change: TreeChange) -> None:
-            before = self._book.load(connection, request)
+            before = self._book.load(connection, request, lock=True)
             self._refuse_complete(before)
             values = {
                 "generation": change.root.generation,
@@ -163,7 +163,7 @@ class Forgetting(ABC, Generic[S]):
 
     def _note_deleted(self, connection: Connection, request: str, counts: Mapping[str, int]) -> None:
         """Record how many were deleted, over all attempts, in the transaction that deletes them."""
-        found = self._book.load(connection, request)
+        found = self._book.load(connection, request, lock=True)
         before = found.results.get("deleted", {})
         total = {**before, **{name: count + before.get(name, 0) for name, count in counts.items()}}
         self._book.save(connection, request, {"results": ledger.dump({**found.results, "deleted": total})})

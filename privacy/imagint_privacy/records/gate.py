@@ -26,7 +26,8 @@ from sqlalchemy import (
 )
 
 from imagint_privacy.purposes import Access, Purpose, Standing, decide
-from imagint_privacy.records.schema import FENCES, INCARNATIONS, LIBRARY, RESTRICTIONS
+from imagint_privacy.records import database
+from imagint_privacy.records.schema import FENCES, INCARNATIONS, RESTRICTIONS
 
 _FENCE: Final = "Fence"
 _LIFE: Final = "Life"
@@ -95,5 +96,5 @@ def check(connection: Connection, access: Access) -> Standing:
 
 
 def hold(connection: Connection, *, fencing: bool) -> None:
-    """Make writers and fences of one tenant wait for each other (SQLite has one writer at a time anyway)."""
-    connection.execute(select(LIBRARY.c.id).with_for_update(read=not fencing))
+    """Make writers and fences of one tenant wait for each other; writers that keep coming do not starve a fence."""
+    database.hold(connection, database.Lock.FENCES, exclusive=fencing)

@@ -68,19 +68,19 @@ class Ledger(Generic[S]):
     conflict: type[RequestConflictError]
     read: Callable[[Row[Any]], S]
 
-    def find(self, connection: Connection, request: str) -> S | None:
-        """Return a request, or None."""
+    def find(self, connection: Connection, request: str, *, lock: bool = False) -> S | None:
+        """Return a request, or None; with its row locked against other writers if the answer decides what to write."""
         query = select(self.table).where(self.table.c.request == check_request(request))
-        row = connection.execute(query).one_or_none()
+        row = connection.execute(query.with_for_update() if lock else query).one_or_none()
         return None if row is None else self.read(row)
 
-    def load(self, connection: Connection, request: str) -> S:
-        """Return a request.
+    def load(self, connection: Connection, request: str, *, lock: bool = False) -> S:
+        """Return a request, locked as in `find`.
 
         Raises:
             RequestMissingError: there is none of that id.
         """
-        found = self.find(connection, request)
+        found = self.find(connection, request, lock=lock)
         if found is None:
             raise self.missing(f"no {self.what} {request}")
         return found
@@ -96,7 +96,7 @@ class Ledger(Generic[S]):
             RequestMissingError: there is none of that id.
             RequestConflictError: the step before this one has not been done.
         """
-        found = self.load(connection, request)
+        found = self.load(connection, request, lock=True)
         if not self.reached(found, state):
             self.require(found, self.states[self.states.index(state) - 1])
             self.save(connection, request, {"state": state, "results": dump({**found.results, **results})})

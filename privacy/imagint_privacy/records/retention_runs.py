@@ -170,7 +170,7 @@ class RetentionRuns(Forgetting[RetentionStatus]):
                 break
         values = {"state": "Begun" if walked is None else "Counting", "walked": walked}
         with self._context.database.write() as connection:
-            now = BOOK.load(connection, found.request)
+            now = BOOK.load(connection, found.request, lock=True)
             if now.state == "Counting" and now.counts == found.counts:
                 BOOK.save(connection, found.request, {**values, "counts": ledger.dump(sorter.counts)})
             return BOOK.load(connection, found.request)
@@ -208,7 +208,7 @@ class RetentionRuns(Forgetting[RetentionStatus]):
     def _note_walked(self, request: str, walked: bytes) -> None:
         """Note how far was looked in vain, unless somebody else has come to the end meanwhile."""
         with self._context.database.write() as connection:
-            if BOOK.load(connection, request).state == "Begun":
+            if BOOK.load(connection, request, lock=True).state == "Begun":
                 BOOK.save(connection, request, {"walked": walked})
 
     def _next_slice(self, found: RetentionStatus) -> _Slice:
