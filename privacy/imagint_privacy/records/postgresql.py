@@ -5,8 +5,7 @@ Read only with the extra `postgres` installed. It must not know any table.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, TypeVar
 
 import psycopg
@@ -35,8 +34,8 @@ _HORIZON: Final = text(
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     " AND backend_xmin IS NOT NULL AND age(backend_xmin) > age(CAST(CAST(:newest AS text) AS xid))"
 )
+_TICK_SECONDS: Final = 0.1
 T = TypeVar("T")
-Ready = Any
 
 
 class BoundedConnection(psycopg.Connection[Any]):
@@ -44,27 +43,19 @@ class BoundedConnection(psycopg.Connection[Any]):
 
     patience: float = _STATEMENT_SECONDS + _MARGIN_SECONDS
 
-    def wait(self, gen: PQGen[T], *given: Any, **named: Any) -> T:
-        """Wait for the server as the driver does, but not for ever."""
-        return super().wait(self._bounded(gen, time.monotonic() + self.patience), *given, **named)
-
-    def _bounded(self, gen: PQGen[T], deadline: float) -> Generator[Any, Any, T]:
-        """Pass the driver's waiting through until the deadline; then hang up.
+    def wait(self, gen: PQGen[T], interval: float = _TICK_SECONDS, timeout: float | None = None) -> T:
+        """Wait for the server as the driver does, but not for ever; then hang up.
 
         Raises:
             OperationalError: the server does not answer.
         """
+        if timeout is not None:
+            return super().wait(gen, interval, timeout)
         try:
-            wanted = next(gen)
-            while True:
-                ready = yield wanted
-                if not ready and time.monotonic() > deadline:
-                    self.close()
-                    raise psycopg.OperationalError("the server does not answer")
-                wanted = gen.send(ready)
-        except StopIteration as done:
-            value: T = done.value
-            return value
+            return super().wait(gen, interval, self.patience)
+        except psycopg.errors._WaitTimeout:
+            self.close()
+            raise psycopg.OperationalError("the server does not answer") from None
 
 
 def engine(address: URL) -> Engine:
@@ -90,6 +81,10 @@ def engine(address: URL) -> Engine:
     @event.listens_for(made, "do_connect")
     def _connect(_dialect: object, _record: object, given: Sequence[Any], named: dict[str, Any]) -> BoundedConnection:
         return BoundedConnection.connect(*given, **named)
+
+    @event.listens_for(made, "checkout")
+    def _lent(connection: BoundedConnection, _record: object, _proxy: object) -> None:
+        connection.patience = BoundedConnection.patience
 
     return made
 

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0005_revoked"
-down_revision = "0002_root_uses"
+down_revision = "0003_rights"
 branch_labels = None
 depends_on = None
 
