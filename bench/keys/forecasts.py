@@ -18,6 +18,7 @@ import statistics
 from typing import Any, Final
 
 from bench.keys.findings import Findings, label
+
 from imagint_privacy.keys.branches import REF_BYTES
 from imagint_privacy.keys.edits import LEAF_LIMIT
 from imagint_privacy.keys.leaves import PATH_BYTES

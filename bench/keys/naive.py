@@ -12,12 +12,12 @@ import os
 import statistics
 from pathlib import Path
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import Column, LargeBinary, MetaData, String, Table, bindparam, delete, insert, select, update
-
 from bench.keys import populations
 from bench.keys.findings import Findings, Say, label, median, settle, timed
 from bench.keys.plans import Plan
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import Column, LargeBinary, MetaData, String, Table, bindparam, delete, insert, select, update
+
 from imagint_privacy.records.database import Database
 
 KEYRING = Table(

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import Column, LargeBinary, MetaData, String, Table, delete, insert, text
-
 from bench.keys import populations
 from bench.keys.findings import Findings, Say, label, median, settle, timed
 from bench.keys.plans import Plan
+from sqlalchemy import Column, LargeBinary, MetaData, String, Table, delete, insert
+
 from imagint_dev import postgres
 from imagint_privacy.records.database import Database
 

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, func, select
-
 from bench.keys import populations
 from bench.keys.findings import Say, Took, timed
+from sqlalchemy import Connection, func, select
+
 from imagint_privacy.keys.fakes import FakeTransit
 from imagint_privacy.keys.paths import KeyPath
 from imagint_privacy.keys.ports import Alongside, TreeChange

@@ -18,9 +18,9 @@ from types import TracebackType
 from typing import Any
 
 import httpx
-
 from bench.keys.findings import Findings, Say, percentile, timed
 from bench.keys.plans import Plan
+
 from imagint_privacy.vault import TenantKey, VaultSession
 
 TENANT = "tenant-bench"

@@ -16,6 +16,7 @@ from bench.keys import populations
 from bench.keys.findings import Findings, Say, Took, median, percentile, settle, timed
 from bench.keys.plans import Plan
 from bench.keys.trees import KEPT_SECONDS, TENANT
+
 from imagint_privacy.errors import StorageUnavailableError
 from imagint_privacy.keys.fakes import FakeTransit
 from imagint_privacy.keys.paths import Prefix
