@@ -122,11 +122,12 @@ def _model(found: Findings) -> str:
 
 def _volumes(found: Findings) -> str:
     told = found.raw["volumes"]
+    small, big = (number(told["purge_s"][who]) for who in ("small", "big"))
     return (
         f"Forgetting somebody with 1 record of 1 KiB took {number(told['small_ms'])} ms, somebody with "
-        f"{told['records']:,} records and {told['bytes'] / 2**30:.3g} GiB {number(told['big_ms'])} ms (medians, in turns). "
-        f"From that commit on nobody can read the data. Deleting the bytes as well depends on how many there are, as with "
-        f"any method: {number(told['purge_s']['small'])} s and {number(told['purge_s']['big'])} s."
+        f"{told['records']:,} records and {told['bytes'] / 2**30:.3g} GiB {number(told['big_ms'])} ms "
+        f"(medians, in turns). From that commit on nobody can read the data. Deleting the bytes as well depends on how "
+        f"many there are, as with any method: {small} s and {big} s."
     )
 
 

@@ -1,4 +1,4 @@
-"""The parts of the benchmark by name, the figures each must give, and how a run goes through them. It prints nothing."""
+"""The parts of the benchmark by name, the figures each must give, and a run of them. It prints nothing."""
 
 from __future__ import annotations
 

@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import matplotlib
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # the backend is chosen first
+import matplotlib as mpl
+from matplotlib import pyplot as plt
 
 FOLDER: Final = Path(__file__).resolve().parents[2] / "docs" / "images"
 OURS, NAIVE, SQLITE, POSTGRES, GREY = "#0b6e4f", "#c1292e", "#e08e45", "#3d5a98", "#666666"
@@ -19,6 +17,7 @@ _SIZE = (8.0, 5.0)
 def draw(raw: Mapping[str, Any], folder: Path = FOLDER) -> list[Path]:
     """Write every plot whose numbers are there, and return the files."""
     folder.mkdir(parents=True, exist_ok=True)
+    mpl.use("Agg")
     drawn = []
     for name, needs, picture in (
         ("keys-forget-one", "growth", _forget_one),

@@ -32,7 +32,10 @@ DELETIONS: Final = Table(
     Column("record_id", String(64), nullable=False, index=True),
     Column("subject", String(40), nullable=False),
 )
-_BORN: Final = "INSERT INTO mix_metadata VALUES (NEW.record_id, NEW.subject, NEW.kind, 'none', 'none', 'all', 'nobody', 'subject');"
+_BORN: Final = (
+    "INSERT INTO mix_metadata VALUES "
+    "(NEW.record_id, NEW.subject, NEW.kind, 'none', 'none', 'all', 'nobody', 'subject');"
+)
 _GONE: Final = (
     "DELETE FROM mix_metadata WHERE record_id = OLD.record_id; "
     "INSERT INTO mix_deletions (record_id, subject) VALUES (OLD.record_id, OLD.subject);"

@@ -31,6 +31,7 @@ from imagint_privacy.records.schema import RECORDS
 
 LOG_ROWS = 100
 _KEY = bytes(32)
+_STRANGERS = 1_000_000_000
 _CLEAR = {
     "seal": lambda key, binding, plain, entropy: plain,
     "unseal": lambda key, binding, sealed: bytes(sealed),
@@ -107,39 +108,48 @@ class MixStore:
             connection.execute(insert(RECORDS), rows)
             connection.execute(text("ANALYZE"))
 
-    def do(self, operation: Operation) -> object:
+    def do(self, operation: Operation) -> None:
         """Carry one out."""
         number = operation.record
         subject, record_id = self._subject(number), f"r-{number}"
-        kind = operation.kind
-        if kind is Kind.INSERT:
-            draft = Draft(record_id, _category(number), _purpose(number), self._content)
-            return self.library.store(self.library.begin(subject, Purpose.GENERATE), [draft])
-        if kind is Kind.READ:
-            return self.library.read(subject, record_id, Purpose.DELIVER)
-        if kind is Kind.UPDATE:
-            return self._update(subject, record_id)
-        if kind is Kind.DELETE:
-            return self._delete(subject, record_id, _category(number))
-        return self._about(kind, subject, record_id, number)
+        match operation.kind:
+            case Kind.INSERT:
+                draft = Draft(record_id, _category(number), _purpose(number), self._content)
+                self.library.store(self.library.begin(subject, Purpose.GENERATE), [draft])
+            case Kind.READ:
+                self.library.read(subject, record_id, Purpose.DELIVER)
+            case Kind.UPDATE:
+                self._update(subject, record_id)
+            case Kind.DELETE:
+                self._delete(subject, record_id, _category(number))
+            case kind:
+                self._about(kind, subject, record_id, number)
 
-    def _about(self, kind: Kind, subject: str, record_id: str, number: int) -> object:
+    def insert_new(self, number: int) -> None:
+        """Store a record of somebody who was never seen before: the mixes as published have no such operation."""
+        subject = populations.subject(_STRANGERS + number)
+        draft = Draft(f"new-{number}", _category(number), _purpose(number), self._content)
+        self.library.store(self.library.begin(subject, Purpose.GENERATE), [draft])
+
+    def _about(self, kind: Kind, subject: str, record_id: str, number: int) -> None:
         """Read or change what is known about records."""
         purpose = MIX_METADATA.c.purpose == _purpose(number)
         mine = MIX_METADATA.c.subject == subject
-        if kind is Kind.META_BY_PURPOSE:
-            return self._rows(select(MIX_METADATA).where(purpose))
-        if kind is Kind.META_BY_USER:
-            return self._rows(select(MIX_METADATA).where(mine), subject)
-        if kind is Kind.CHANGE_BY_PURPOSE:
-            return self._change(update(MIX_METADATA).where(purpose).values(shared=f"partner-{number % 10}"))
-        if kind is Kind.CHANGE_BY_USER:
-            return self._change(update(MIX_METADATA).where(mine).values(objections=f"use-{number % 100}"), subject)
-        if kind is Kind.LOG:
-            return self._rows(select(DELETIONS).order_by(DELETIONS.c.number.desc()).limit(LOG_ROWS))
-        logged = select(func.count()).select_from(DELETIONS).where(DELETIONS.c.record_id == record_id)
-        left = select(func.count()).select_from(RECORDS).where(RECORDS.c.record_id == record_id)
-        return self._rows(logged.union_all(left))
+        match kind:
+            case Kind.META_BY_PURPOSE:
+                self._rows(select(MIX_METADATA).where(purpose))
+            case Kind.META_BY_USER:
+                self._rows(select(MIX_METADATA).where(mine), subject)
+            case Kind.CHANGE_BY_PURPOSE:
+                self._change(update(MIX_METADATA).where(purpose).values(shared=f"partner-{number % 10}"))
+            case Kind.CHANGE_BY_USER:
+                self._change(update(MIX_METADATA).where(mine).values(objections=f"use-{number % 100}"), subject)
+            case Kind.LOG:
+                self._rows(select(DELETIONS).order_by(DELETIONS.c.number.desc()).limit(LOG_ROWS))
+            case _:
+                logged = select(func.count()).select_from(DELETIONS).where(DELETIONS.c.record_id == record_id)
+                left = select(func.count()).select_from(RECORDS).where(RECORDS.c.record_id == record_id)
+                self._rows(logged.union_all(left))
 
     def _rows(self, query: Any, subject: str | None = None) -> Sequence[Any]:
         with self.library.context.database.read() as connection:

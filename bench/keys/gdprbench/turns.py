@@ -34,10 +34,13 @@ Address = Callable[[str], str]
 
 def measure(plan: Plan, folder: Path, found: Findings, say: Say) -> None:
     """Compare on SQLite, and on PostgreSQL where its programs are."""
-    raw: dict[str, Any] = {"roles": {}, "group": GROUP}
+    raw: dict[str, Any] = {"roles": {}, "new_subject": {}, "group": GROUP}
     with _wrapper(folder, raw) as wrapper, _places(folder, raw) as places:
         for name, address in places.items():
             raw["roles"][name] = _compare(plan, name, _sides(folder, name, address, wrapper), say)
+    for name, roles in raw["roles"].items():
+        raw["new_subject"][name] = roles.pop("new_subject")
+        found.set(f"gdprbench_{name}_new_subject_overhead", raw["new_subject"][name]["with_overhead"])
     every = [role for roles in raw["roles"].values() for role in roles.values()]
     found.set("gdprbench_overhead_max", max(role["with_overhead"] for role in every))
     found.set("gdprbench_overhead_max_forgetting_at_once", max(role["at-once_overhead"] for role in every))
@@ -102,6 +105,7 @@ def _compare(plan: Plan, name: str, open_side: Callable[[str, int], MixStore], s
             settle()
             rounds.append(_round(stores, generator.draw(mix, plan.mix_operations)))
         found[role] = _compared(rounds, plan.mix_operations)
+    found["new_subject"] = _new_subjects(stores, max(1, plan.mix_operations // 5), say)
     for store in stores.values():
         store.library.close()
     return found
@@ -120,6 +124,21 @@ def _round(stores: dict[str, MixStore], operations: list[Operation]) -> dict[str
         with _clear(store):
             seconds[side]["forget-the-rest"] += timed(store.forget_waiting).wall
     return seconds
+
+
+def _new_subjects(stores: dict[str, MixStore], count: int, say: Say) -> dict[str, Any]:
+    """Compare what a record of somebody new costs; beside the mixes, and not part of them."""
+    say("mixes: records of new subjects")
+    settle()
+    seconds: dict[str, list[float]] = {side: [] for side in stores}
+    order = deque(stores)
+    for number in range(count):
+        order.rotate(1)
+        for side in order:
+            with _clear(stores[side]):
+                seconds[side].append(timed(partial(stores[side].insert_new, number)).wall)
+    median = {side: statistics.median(times) for side, times in seconds.items()}
+    return {"with_overhead": median["with"] / median["without"] - 1, "seconds": median}
 
 
 def _clear(store: MixStore) -> AbstractContextManager[None]:
