@@ -24,7 +24,7 @@ from imagint_privacy.keys.paths import KeyPath, Prefix, period_of
 from imagint_privacy.keys.ports import RootRecord
 from imagint_privacy.keys.tree import Forgotten, KeyTree
 from imagint_privacy.purposes import Access, Purpose, Use
-from imagint_privacy.records import entries, gate, sealing
+from imagint_privacy.records import gate, sealing
 from imagint_privacy.records.entries import Draft, Entry
 from imagint_privacy.records.library import Library
 from imagint_privacy.records.schema import RECORDS
@@ -164,13 +164,14 @@ class MixStore:
             connection.execute(statement)
 
     def _update(self, subject: str, record_id: str) -> None:
-        """Replace the content of a record: the library has no such verb, so this is made of its parts."""
+        """Replace a content. The library has no such verb: its parts, in the order in which `store` takes them."""
         context = self.library.context
+        entry = self.library.locate(record_id, Purpose.GENERATE)
+        sealed = bytes(self._sealed(context.tree.lookup(entry.path), entry))
         with context.database.write() as connection:
-            entry = entries.entry_of(entries.find(connection, record_id))
+            gate.hold(connection, fencing=False)
             gate.check(connection, Access(Purpose.GENERATE, Use.WRITE, subject, entry.category))
-            sealed = self._sealed(context.tree.lookup(entry.path), entry)
-            connection.execute(update(RECORDS).where(RECORDS.c.record_id == record_id).values(sealed=bytes(sealed)))
+            connection.execute(update(RECORDS).where(RECORDS.c.record_id == record_id).values(sealed=sealed))
 
     def _delete(self, subject: str, record_id: str, category: str) -> None:
         self.library.delete(subject, record_id, Purpose.ERASE)
