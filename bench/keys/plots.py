@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import matplotlib as mpl
 from matplotlib import pyplot as plt
+from matplotlib import ticker
 
 FOLDER: Final = Path(__file__).resolve().parents[2] / "docs" / "images"
 OURS, NAIVE, SQLITE, POSTGRES, GREY = "#0b6e4f", "#c1292e", "#e08e45", "#3d5a98", "#666666"
@@ -38,8 +39,8 @@ def _forget_one(raw: Mapping[str, Any]) -> Any:
     figure, axes = plt.subplots(figsize=_SIZE, layout="constrained")
     growth = _numbers(raw["growth"])
     axes.plot(*_xy(growth, "forget_one_ms", 1e-3), "o-", color=OURS, lw=2.5, label="key tree, measured")
-    curve = {n: row for n, row in _numbers(raw["model"]["curve"]).items() if n >= max(growth)}
-    axes.plot(*_xy(curve, "forget_one_ms", 1e-3), "--", color=OURS, lw=2, label="key tree, model")
+    curve = _numbers(raw["model"]["curve"])
+    axes.plot(*_xy(curve, "forget_one_ms", 1e-3), "--", color=GREY, lw=1.5, label=_fitted(raw["model"]))
     if "naive" in raw:
         seconds = {int(n): s for n, s in raw["naive"]["seconds"].items()}
         axes.plot(list(seconds), list(seconds.values()), "s-", color=NAIVE, label="re-wrap all keys, measured")
@@ -57,6 +58,10 @@ def _forget_one(raw: Mapping[str, Any]) -> Any:
     axes.set_title("Forgetting one subject")
     _finish(axes)
     return figure
+
+
+def _fitted(model: Mapping[str, Any]) -> str:
+    return f"key tree, model fitted below {model['largest']:,}"
 
 
 def _tree(raw: Mapping[str, Any]) -> Any:
@@ -79,6 +84,8 @@ def _tree(raw: Mapping[str, Any]) -> Any:
         right.plot(*_xy(growth, name), f"{mark}-", color=colour, label=text)
     right.set(xscale="log", yscale="log", xlabel="subjects held", ylabel="milliseconds")
     right.set_title("Times")
+    right.yaxis.set_major_formatter(ticker.FuncFormatter(_plain))
+    right.yaxis.set_minor_formatter(ticker.FuncFormatter(_plain))
     for axes in (left, right):
         _finish(axes)
     return figure
@@ -106,6 +113,11 @@ def _mixes(raw: Mapping[str, Any]) -> Any:
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+def _plain(value: float, _position: object = None) -> str:
+    """Write a tick as a plain number; on a short logarithmic axis only these leave room for each other."""
+    return f"{value:g}" if f"{value:e}"[0] in "125" else ""
 
 
 def _finish(axes: Any) -> None:
