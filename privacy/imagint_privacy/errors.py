@@ -27,6 +27,7 @@
         │   └── PurposeRefusedError      this purpose does not allow this use
         ├── RecordMissingError           no such record
         ├── RecordExistsError            the record id is taken
+        ├── RecordSizeError              a record is longer than allowed, or another length than was said
         ├── ErasureMissingError          no such erasure
         ├── ErasureConflictError         the request is known with another scope, or a step came out of order
         ├── BackupRefusedError           this folder or database cannot take or give a backup
@@ -153,6 +154,10 @@ class RecordMissingError(PermanentError):
 
 class RecordExistsError(PermanentError):
     """The record id is taken."""
+
+
+class RecordSizeError(PermanentError):
+    """A record is longer than allowed, or of another length than was said."""
 
 
 class ErasureMissingError(PermanentError):

@@ -24,6 +24,7 @@ KIND: Final = 1
 REF_BYTES: Final = 68
 _HEAD: Final = struct.Struct(">BBH")
 _COUNT: Final = struct.Struct(">I")
+_COUNTS: Final = struct.Struct(">64xI")
 _SLOTS: Final = 256
 
 
@@ -98,7 +99,7 @@ class Branch:
 
     def subjects(self) -> int:
         """Return how many subjects stand below."""
-        return sum(_COUNT.unpack_from(self._refs, index * REF_BYTES + 64)[0] for index in range(len(self)))
+        return sum(count for (count,) in _COUNTS.iter_unpack(self._refs))
 
     def __iter__(self) -> Iterator[tuple[int, int, Ref]]:
         for index in range(len(self)):

@@ -1,12 +1,13 @@
 """What a process keeps of the opened tree, bounded in size and in age, and wiped when dropped.
 
-Not thread-safe: its owner holds a lock. Whole-cache age is the owner's business (`KeyTree` drops everything when its
-root is not confirmed in time); here every buffer that leaves is overwritten. Copies that Python made of a key when
-it was used are out of reach: the age bound is what limits those.
+The age is the owner's business (`View` drops everything when its root is not confirmed in time); here every buffer that
+leaves is overwritten. Copies that Python made of a key when it was used are out of reach: the age bound is what limits
+those.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 
 from imagint_privacy.keys.paths import KeyPath
@@ -14,7 +15,7 @@ from imagint_privacy.keys.seals import wipe
 
 
 class NodeCache:
-    """Opened nodes by digest, the least recently used leaving first."""
+    """Opened nodes by digest, the least recently used leaving first; not thread-safe: its owner holds a lock."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
@@ -60,31 +61,42 @@ class NodeCache:
 
 
 class KeyCache:
-    """Data keys by path, the oldest leaving first."""
+    """Data keys by path, the oldest leaving first; thread-safe, so that look-ups need not wait for a commit."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         # Not a dict: taking the oldest of many out of a dict again and again walks over all that left before.
         self._keys: OrderedDict[KeyPath, bytearray] = OrderedDict()
+        self._until = 0.0
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._keys)
 
-    def get(self, path: KeyPath) -> bytes | None:
-        """Return a copy of the key of a path, or None."""
-        key = self._keys.get(path)
-        return None if key is None else bytes(key)
+    def get(self, path: KeyPath, now: float) -> bytes | None:
+        """Return a copy of the key of a path, or None when it is not here or no longer confirmed."""
+        with self._lock:
+            key = self._keys.get(path)
+            return None if key is None or now >= self._until else bytes(key)
 
     def put(self, path: KeyPath, key: bytes | bytearray) -> None:
         """Keep a key."""
-        if path in self._keys or not self._limit:
-            return
-        if len(self._keys) >= self._limit:
-            wipe(self._keys.popitem(last=False)[1])
-        self._keys[path] = bytearray(key)
+        with self._lock:
+            if path in self._keys or not self._limit:
+                return
+            if len(self._keys) >= self._limit:
+                wipe(self._keys.popitem(last=False)[1])
+            self._keys[path] = bytearray(key)
+
+    def confirm(self, until: float) -> None:
+        """Let what is here be used until then."""
+        with self._lock:
+            self._until = until
 
     def clear(self) -> None:
         """Wipe every key."""
-        for key in self._keys.values():
-            wipe(key)
-        self._keys.clear()
+        with self._lock:
+            for key in self._keys.values():
+                wipe(key)
+            self._keys.clear()
+            self._until = 0.0

@@ -33,16 +33,18 @@ _MOST: Final = 65535
 
 @dataclass(slots=True)
 class Leaf:
-    """The decoded leaf: category names, and for each subject its paths as sorted 35-byte pieces."""
+    """The decoded leaf: category names, and for each subject its paths, 35 sorted bytes each, in one run.
+
+    A run is taken apart only when its subject is edited: most of a leaf is carried over as it is.
+    """
 
     categories: list[str] = field(default_factory=list)
-    subjects: dict[bytes, list[bytes]] = field(default_factory=dict)
+    subjects: dict[bytes, bytes] = field(default_factory=dict)
 
     def size(self) -> int:
         """Return how many bytes `encode` would write."""
         names = sum(1 + len(name) for name in self.categories)
-        paths = sum(len(pieces) for pieces in self.subjects.values())
-        return 5 + names + len(self.subjects) * (SUBJECT_BYTES + 2) + paths * PATH_BYTES
+        return 5 + names + len(self.subjects) * (SUBJECT_BYTES + 2) + sum(map(len, self.subjects.values()))
 
     def category_index(self, name: str) -> int:
         """Return the number of a category, giving it one if it is new here.
@@ -61,26 +63,27 @@ class Leaf:
         if path.category not in self.categories:
             return None
         head = bytes((self.categories.index(path.category),)) + period_bytes(path.period)
-        return next((piece[3:] for piece in self.subjects.get(subject, ()) if piece.startswith(head)), None)
+        return next((piece[3:] for piece in pieces(self.subjects.get(subject, b"")) if piece.startswith(head)), None)
 
     def add(self, subject: bytes, path: KeyPath, key: bytes) -> None:
         """Put the data key of a path that the leaf does not hold yet."""
         piece = bytes((self.category_index(path.category),)) + period_bytes(path.period) + key
-        pieces = self.subjects.setdefault(subject, [])
-        pieces.insert(bisect_left(pieces, piece), piece)
+        present = pieces(self.subjects.get(subject, b""))
+        present.insert(bisect_left(present, piece), piece)
+        self.subjects[subject] = b"".join(present)
 
     def drop(self, subject: bytes, prefix: Prefix) -> int:
         """Take every path under the prefix away and return how many there were."""
-        pieces = self.subjects.get(subject)
-        if pieces is None:
+        run = self.subjects.get(subject)
+        if run is None:
             return 0
         head = self._head(prefix)
-        kept = [] if head == b"" else [piece for piece in pieces if head is None or not piece.startswith(head)]
+        kept = b"".join(piece for piece in pieces(run) if head is None or not piece.startswith(head))
         if kept:
             self.subjects[subject] = kept
         else:
             del self.subjects[subject]
-        return len(pieces) - len(kept)
+        return (len(run) - len(kept)) // PATH_BYTES
 
     def _head(self, prefix: Prefix) -> bytes | None:
         """Return the bytes every path under the prefix starts with; None when no path here can be under it."""
@@ -92,6 +95,11 @@ class Leaf:
         return index if prefix.period is None else index + period_bytes(prefix.period)
 
 
+def pieces(run: bytes) -> list[bytes]:
+    """Take the paths of one subject apart: u8 category, u16 period, 32-byte key each."""
+    return [run[at : at + PATH_BYTES] for at in range(0, len(run), PATH_BYTES)]
+
+
 def encode(leaf: Leaf) -> bytes:
     """Write a leaf.
 
@@ -101,16 +109,14 @@ def encode(leaf: Leaf) -> bytes:
     ids = sorted(leaf.subjects)
     ends, total = [], 0
     for raw in ids:
-        total += len(leaf.subjects[raw])
+        total += len(leaf.subjects[raw]) // PATH_BYTES
         ends.append(total)
     if max(total, len(ids)) > _MOST:
         raise TreeLimitError("a leaf holds at most 65535 paths")
     parts = [bytes((VERSION, KIND, len(leaf.categories)))]
     parts += [bytes((len(name),)) + name.encode("ascii") for name in leaf.categories]
     parts += [_U16.pack(len(ids)), *ids, struct.pack(f">{len(ends)}H", *ends)]
-    for raw in ids:
-        parts += leaf.subjects[raw]
-    return b"".join(parts)
+    return b"".join((*parts, *(leaf.subjects[raw] for raw in ids)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +164,8 @@ def decode(raw: bytes | bytearray) -> Leaf:
     leaf, first = Leaf(shape.categories), 0
     for index, end in enumerate(shape.ends):
         at = shape.ids + index * SUBJECT_BYTES
-        leaf.subjects[data[at : at + SUBJECT_BYTES]] = [
-            data[p : p + PATH_BYTES]
-            for p in range(shape.paths + first * PATH_BYTES, shape.paths + end * PATH_BYTES, PATH_BYTES)
-        ]
+        run = data[shape.paths + first * PATH_BYTES : shape.paths + end * PATH_BYTES]
+        leaf.subjects[data[at : at + SUBJECT_BYTES]] = run
         first = end
     return leaf
 

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 _HASH_DOMAIN: Final = b"imagint.ai/tree/place/1\0"
 _NODE_DOMAIN: Final = b"imagint.ai/tree/node/1\0"
 DEPTH_LIMIT: Final = 31
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """The slots `start` to `start + 2**bits - 1` below the branch that stands for `prefix`."""
 
     prefix: bytes

@@ -144,12 +144,13 @@ class Signer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RootRecord:
-    """The public face of a root: which node it is and how its key is wrapped."""
+    """The public face of a root: which node it is, how its key is wrapped, and since which generation it is in use."""
 
     generation: int
     key_version: int
     wrapped: str
     digest: bytes
+    key_since: int = 0
 
 
 @dataclass(frozen=True, slots=True)

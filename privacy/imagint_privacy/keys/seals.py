@@ -26,6 +26,7 @@ VERSION: Final = 1
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 OVERHEAD: Final = 1 + NONCE_BYTES + 16
+_ZEROS: Final = memoryview(bytes(32768))
 _ROOT_DOMAIN: Final = b"imagint.ai/tree/root-key/1\0"
 
 
@@ -58,7 +59,8 @@ def digest_of(sealed: bytes) -> bytes:
 
 def wipe(buffer: bytearray) -> None:
     """Overwrite a buffer with zeros."""
-    buffer[:] = bytes(len(buffer))
+    size = len(buffer)
+    buffer[:] = _ZEROS[:size] if size <= len(_ZEROS) else bytes(size)
 
 
 def root_envelope(tenant: str, key: bytes) -> bytes:

@@ -16,10 +16,11 @@ from sqlalchemy import select
 from imagint_privacy import subjects
 from imagint_privacy.errors import PathInvalidError, RecordTamperedError
 from imagint_privacy.keys.paths import ALWAYS, KeyPath
+from imagint_privacy.records.bindings import Binding, Keeping
 from imagint_privacy.records.context import Context
 from imagint_privacy.records.results import Canaries, ErasedCanary, SurvivorCanary
 from imagint_privacy.records.schema import FENCES
-from imagint_privacy.records.sealing import Binding, Keeping, seal, unseal
+from imagint_privacy.records.sealing import seal, unseal
 
 CANARY: Final = KeyPath(subjects.SYSTEM, "canary", ALWAYS)
 """The tenant's own key, which every erasure must leave."""

@@ -51,6 +51,7 @@ _TOMBSTONE: Final = Place(Holds.PSEUDONYM, "refuse what began before an erasure"
 _FENCE: Final = Place(Holds.PSEUDONYM, "stop use while an erasure runs", "until the erasure is complete", Erased.ROW)
 _REQUEST: Final = Place(Holds.PSEUDONYM, "carry an erasure out and show it", _PROOF, Erased.TOMBSTONE)
 _SEALED: Final = Place(Holds.CONTENT, "serve what was made", _WITH_RECORD, Erased.KEY_AND_ROW)
+_UPLOAD: Final = Place(Holds.CONTENT, "write an object whole or not at all", "while it is written", Erased.KEY_AND_ROW)
 
 
 def _columns(table: str, names: str, place: Place) -> dict[str, Place]:
@@ -60,7 +61,7 @@ def _columns(table: str, names: str, place: Place) -> dict[str, Place]:
 COLUMNS: Final[Mapping[str, Place]] = {
     **_columns("library", "id tenant created_at", _OPERATION),
     **_columns("tree_nodes", "digest sealed born", _TREE),
-    **_columns("tree_root", "id generation key_version wrapped digest", _TREE),
+    **_columns("tree_root", "id generation key_version wrapped digest key_since", _TREE),
     **_columns("tree_dead", "digest died", _OPERATION),
     **_columns("records", "record_id subject category period kind incarnation created_at size large", _INDEX),
     **_columns("records", "sealed", _SEALED),
@@ -76,6 +77,7 @@ COLUMNS: Final[Mapping[str, Place]] = {
 
 OBJECTS: Final[Mapping[str, Place]] = {
     "objects: <subject>/<category>/<incarnation>/<record id>": _SEALED,
+    "objects in a folder: <subject>/<category>/<incarnation>/<record id>#<number>": _UPLOAD,
     "tree copies: nodes/<two hex digits>/<digest>": _TREE,
     "tree copies: roots/<generation>.json": _TREE,
 }

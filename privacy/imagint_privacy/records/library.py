@@ -9,39 +9,32 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Final, NotRequired, TypedDict, Unpack
-
-from sqlalchemy import Connection, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 from imagint_privacy import subjects
 from imagint_privacy.errors import (
     PathInvalidError,
-    RecordExistsError,
-    RecordMissingError,
-    RetryableError,
     StaleTreeError,
     StorageUnavailableError,
 )
-from imagint_privacy.keys.paths import ALWAYS, KeyPath, check_subject, period_of
+from imagint_privacy.keys.paths import ALWAYS, KeyPath, check_subject
 from imagint_privacy.keys.ports import RootWrapper
 from imagint_privacy.keys.seals import Entropy
 from imagint_privacy.keys.tree import KeyTree, TreeOptions
 from imagint_privacy.purposes import Access, Purpose, Use
-from imagint_privacy.records import copying, entries, gate, migrating, replicas, sealing
+from imagint_privacy.records import copying, entries, gate, migrating, reading, replicas, writing
 from imagint_privacy.records.canaries import CANARY
 from imagint_privacy.records.context import Context, StorageSettings
 from imagint_privacy.records.database import Database
-from imagint_privacy.records.entries import Draft, Entry, Opened, Ticket
+from imagint_privacy.records.entries import Draft, Entry, Opened, OpenedStream, Ticket
 from imagint_privacy.records.erasures import Erasures
 from imagint_privacy.records.nodes import SqlTreeStore
 from imagint_privacy.records.objects import Objects
 from imagint_privacy.records.results import CopyResult, LibraryStatus
-from imagint_privacy.records.schema import OBJECTS, RECORDS
 
-__all__ = ["Draft", "Entry", "Library", "LibraryStatus", "Opened", "StorageSettings", "Ticket"]
+__all__ = ["Draft", "Entry", "Library", "LibraryStatus", "Opened", "OpenedStream", "StorageSettings", "Ticket"]
 
 INDEX: Final = KeyPath(subjects.SYSTEM, "index", ALWAYS)
 """The tenant's index key: the data key of this path itself."""
@@ -166,39 +159,16 @@ class Library:
         return Ticket(subject, purpose, standing)
 
     def store(self, ticket: Ticket, drafts: Sequence[Draft]) -> tuple[Entry, ...]:
-        """Seal and keep all of these, or none.
+        """Seal and keep all of these, or none; the content of a large one may come in pieces, of any length in all.
 
         Raises:
             LateWriteError: an erasure of the subject began after the job did.
             SubjectFencedError: an erasure of the subject is under way.
             RecordExistsError: one of the ids is taken.
+            RecordSizeError: a content has another length than was said.
             KeysUnavailableError, StorageUnavailableError: nothing was kept.
         """
-        if not drafts:
-            return ()
-        made = self.context.now()
-        kept = [
-            Entry(d.record_id, ticket.subject, d.category, period_of(made), d.kind, made, len(d.content), d.large)
-            for d in drafts
-        ]
-        keys = self.tree.ensure({entry.path for entry in kept}, lambda tx, _: self._check(tx, ticket, kept))
-        sealed = {
-            entry.record_id: sealing.seal(
-                keys[entry.path], entry.binding(self.context.tenant), draft.content, self.context.entropy
-            )
-            for entry, draft in zip(kept, drafts, strict=True)
-        }
-        large = [entry for entry in kept if entry.large]
-        if large:
-            self._announce(ticket, large)
-        try:
-            for entry in large:
-                self.context.objects.put(_location(ticket, entry), sealed.pop(entry.record_id))
-            self._keep(ticket, kept, sealed)
-        except BaseException:
-            self._withdraw(large)
-            raise
-        return tuple(kept)
+        return writing.store(self.context, ticket, drafts)
 
     def entries(
         self,
@@ -229,32 +199,33 @@ class Library:
             StorageUnavailableError: the database does not answer.
         """
         with self.context.database.read() as connection:
-            entry = entries.entry_of(entries.find(connection, record_id))
-            gate.check(connection, Access(purpose, Use.READ, entry.subject, entry.category))
-        return entry
+            return reading.locate(connection, record_id, purpose)
 
-    def read(self, subject: str, record_id: str, purpose: Purpose) -> Opened:
-        """Open a record of a subject.
+    def read(self, subject: str, record_id: str, purpose: Purpose, *, limit: int | None = None) -> Opened:
+        """Open a record of a subject whole, in memory: no more than `limit` bytes, or as many as were recorded.
 
         Raises:
             RecordMissingError: the subject has no such record.
+            RecordSizeError: it is longer than the limit.
             AccessDeniedError: the purpose gate said no.
             KeyDestroyedError: its key is gone.
             RecordTamperedError: it is not what was written.
             KeysUnavailableError, StorageUnavailableError: try again.
         """
-        with self.context.database.read() as connection:
-            row = entries.find(connection, record_id)
-            if row.subject != subject:
-                raise RecordMissingError(f"{subject} has no record {record_id}")
-            entry = entries.entry_of(row)
-            gate.check(connection, Access(purpose, Use.READ, subject, entry.category))
-            location = _location_of(connection, record_id) if entry.large else None
-        sealed = row.sealed if location is None else self.context.objects.get(location)
-        if sealed is None:
-            raise RecordMissingError(f"the content of record {record_id} is not there")
-        key = self.tree.lookup(entry.path)
-        return Opened(entry, sealing.unseal(key, entry.binding(self.context.tenant), sealed))
+        opened = reading.open_stream(self.context, subject, record_id, purpose, limit)
+        return Opened(opened.entry, b"".join(opened.chunks))
+
+    def read_stream(self, subject: str, record_id: str, purpose: Purpose) -> OpenedStream:
+        """Open a record of a subject chunk by chunk, in constant memory; each chunk was authenticated.
+
+        The first chunk is opened here. Later ones may raise what `read` does, also because the key was forgotten
+        meanwhile: only a stream that ends without an error was the whole record.
+
+        Raises:
+            RecordMissingError, AccessDeniedError, KeyDestroyedError, RecordTamperedError: as in `read`.
+            KeysUnavailableError, StorageUnavailableError: try again.
+        """
+        return reading.open_stream(self.context, subject, record_id, purpose)
 
     def delete(self, subject: str, record_id: str, purpose: Purpose) -> None:
         """Delete a record of a subject.
@@ -264,18 +235,18 @@ class Library:
             AccessDeniedError: the purpose gate said no.
             StorageUnavailableError: the database or the object store does not answer.
         """
-        with self.context.database.write() as connection:
-            row = entries.find(connection, record_id)
-            if row.subject != subject:
-                raise RecordMissingError(f"{subject} has no record {record_id}")
-            gate.check(connection, Access(purpose, Use.DELETE, subject, row.category))
-            location = _location_of(connection, record_id) if row.large else None
-            connection.execute(delete(RECORDS).where(RECORDS.c.record_id == record_id))
-            connection.execute(update(OBJECTS).where(OBJECTS.c.record_id == record_id).values(stored=False))
-        if location is not None:
-            self.context.objects.delete([location])
-            with self.context.database.write() as connection:
-                connection.execute(delete(OBJECTS).where(OBJECTS.c.record_id == record_id))
+        writing.remove(self.context, subject, record_id, purpose)
+
+    def sweep_uploads(self, older: timedelta = timedelta(days=1)) -> int:
+        """Delete what killed processes announced or wrote of objects, and never kept; return how many.
+
+        No upload may take longer than that: one that does is refused at its end. An erasure deletes the same of its
+        subject at once.
+
+        Raises:
+            StorageUnavailableError: the database or the object store does not answer.
+        """
+        return writing.sweep(self.context, self.context.now() - older)
 
     def beat(self) -> int:
         """Follow the tree and say so: drop what older generations left open, and return the generation held now.
@@ -302,86 +273,3 @@ class Library:
             KeysUnavailableError, StorageUnavailableError: it is not doing well.
         """
         return replicas.status(self.context, self.tree.root())
-
-    # -- writing -------------------------------------------------------------------------------------------------
-
-    def _check(self, connection: Connection, ticket: Ticket, kept: Sequence[Entry]) -> None:
-        """Ask the gate for every category, holding off fences until this transaction ends."""
-        gate.hold(connection, fencing=False)
-        for category in {entry.category for entry in kept}:
-            gate.check(connection, Access(ticket.purpose, Use.WRITE, ticket.subject, category, ticket.standing))
-
-    def _announce(self, ticket: Ticket, large: Sequence[Entry]) -> None:
-        """Note objects before they are written, so that a purge finds them whatever happens to this process."""
-        with self._writing() as connection:
-            self._check(connection, ticket, large)
-            rows = [
-                {
-                    "record_id": entry.record_id,
-                    "subject": entry.subject,
-                    "category": entry.category,
-                    "incarnation": ticket.standing.incarnation(entry.category),
-                    "location": _location(ticket, entry),
-                    "stored": False,
-                    "created_at": entry.created_at,
-                }
-                for entry in large
-            ]
-            connection.execute(insert(OBJECTS), rows)
-
-    def _keep(self, ticket: Ticket, kept: Sequence[Entry], sealed: dict[str, bytearray]) -> None:
-        with self._writing() as connection:
-            self._check(connection, ticket, kept)
-            rows = [
-                {
-                    **{name: getattr(entry, name) for name in Entry.__slots__},
-                    "incarnation": ticket.standing.incarnation(entry.category),
-                    "sealed": None if entry.large else bytes(sealed[entry.record_id]),
-                }
-                for entry in kept
-            ]
-            connection.execute(insert(RECORDS), rows)
-            large = [entry.record_id for entry in kept if entry.large]
-            connection.execute(update(OBJECTS).where(OBJECTS.c.record_id.in_(large)).values(stored=True))
-
-    def _withdraw(self, large: Sequence[Entry]) -> None:
-        """Take announced objects back, unless they were kept after all; what fails here, the next purge finds."""
-        names = [entry.record_id for entry in large]
-        mine = OBJECTS.c.record_id.in_(names) & ~OBJECTS.c.stored
-        with contextlib.suppress(RetryableError):
-            with self.context.database.read() as connection:
-                locations = connection.execute(select(OBJECTS.c.location).where(mine)).scalars().all()
-            self.context.objects.delete(locations)
-            with self.context.database.write() as connection:
-                connection.execute(delete(OBJECTS).where(mine))
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        """Open a writing transaction in which a taken id has a name.
-
-        Raises:
-            RecordExistsError: an id is taken.
-        """
-        try:
-            with self.context.database.write() as connection:
-                yield connection
-        except IntegrityError:
-            raise RecordExistsError("a record of this id exists") from None
-
-
-def _location(ticket: Ticket, entry: Entry) -> str:
-    life = ticket.standing.incarnation(entry.category)
-    return f"{entry.subject}/{entry.category}/{life}/{entry.record_id}"
-
-
-def _location_of(connection: Connection, record_id: str) -> str:
-    """Return where the object of a record is kept.
-
-    Raises:
-        RecordMissingError: it has none.
-    """
-    query = select(OBJECTS.c.location).where(OBJECTS.c.record_id == record_id, OBJECTS.c.stored)
-    location: str | None = connection.execute(query).scalar_one_or_none()
-    if location is None:
-        raise RecordMissingError(f"the content of record {record_id} is not there")
-    return location

@@ -96,6 +96,7 @@ def _swap_root(connection: Connection, change: TreeChange) -> None:
         "key_version": root.key_version,
         "wrapped": root.wrapped,
         "digest": root.digest,
+        "key_since": root.key_since,
     }
     if change.expected:
         where = (TREE_ROOT.c.id == _ROOT_ID, TREE_ROOT.c.generation == change.expected)
@@ -125,7 +126,9 @@ def _bury(connection: Connection, dead: Collection[bytes], died: int) -> None:
 def root_record(connection: Connection) -> RootRecord | None:
     """Return the current root's public face as a transaction sees it."""
     row = connection.execute(select(TREE_ROOT)).one_or_none()
-    return None if row is None else RootRecord(row.generation, row.key_version, row.wrapped, row.digest)
+    if row is None:
+        return None
+    return RootRecord(row.generation, row.key_version, row.wrapped, row.digest, row.key_since)
 
 
 def chunks(items: Collection[bytes]) -> Iterator[list[bytes]]:

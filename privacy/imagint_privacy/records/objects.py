@@ -1,16 +1,26 @@
 """Sealed objects and tree copies in an object store: a folder, S3, Google Cloud Storage or Azure, by address.
 
 Names are ids and handles only. What was written to a folder is on disk when `put` returns; remote stores promise
-that themselves. It must not see a plaintext.
+that themselves. Every request is bounded in size and time, so an object of any size takes little memory and a store
+that hangs is noticed. It must not see a plaintext.
+
+An object appears whole or not at all. A process that is killed while it writes leaves no object, but its parts: in a
+folder a file named like the object with `#` and a number behind (`unfinished` finds it, `delete` takes it), in a
+remote store an upload that never ended, which only the store's own lifecycle rule removes.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from itertools import chain, count
 from pathlib import Path
+from queue import Empty, Queue
+from threading import Event
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -25,6 +35,13 @@ if TYPE_CHECKING:
 
 _TIMEOUT: Final = timedelta(seconds=10)
 _PATIENCE: Final = timedelta(seconds=20)
+_PART: Final = 8 << 20
+"""One request's bytes; S3 takes 10,000 of them an upload, at least 5 MiB each."""
+_AT_ONCE: Final = 2
+_WAITING: Final = 4
+"""Pieces between the source and the store."""
+_READ: Final = 4 << 20
+_STAGED: Final = re.compile(r"#\d+\Z")
 _SYNC_ALL: Final = 64
 """From this many files on, one sync of everything is quicker than one of each."""
 
@@ -90,18 +107,84 @@ class Objects:
                 return None
         return content
 
+    def put_stream(self, location: str, pieces: Iterable[bytes]) -> None:
+        """Write an object from pieces as they come, whole or not at all; what the pieces raise is raised.
+
+        Raises:
+            StorageUnavailableError: the store does not take it.
+        """
+        coming = iter(pieces)
+        first, size = [], 0
+        for piece in coming:
+            first.append(piece)
+            size += len(piece)
+            if size >= _PART:
+                break
+        if size < _PART:
+            with _named_errors("write"):
+                obstore.put(self._store, location, first, use_multipart=False)
+        else:
+            _Upload(self._store, location).send(chain(first, coming))
+        if self.folder is not None:
+            _sync(self.folder, [location])
+
+    def get_stream(self, location: str) -> Iterator[bytes] | None:
+        """Return an object's bytes, part by part as they are asked for, or None; nothing stays open between two parts.
+
+        Raises:
+            StorageUnavailableError: the store does not answer, or the object went away meanwhile.
+        """
+        with _named_errors("read"):
+            try:
+                first = obstore.get(self._store, location, options={"range": (0, _READ)})
+                size: int = first.meta["size"]
+                begun: bytes = first.bytes().to_bytes()
+            except FileNotFoundError:
+                return None
+            except BaseError:
+                # An empty object has no range at all; any other reason is met again.
+                if obstore.head(self._store, location)["size"]:
+                    raise
+                return iter(())
+        return self._parts(location, begun, size)
+
+    def _parts(self, location: str, begun: bytes, size: int) -> Iterator[bytes]:
+        yield begun
+        for begin in range(len(begun), size, _READ):
+            with _named_errors("read"):
+                end = min(begin + _READ, size)
+                part: bytes = obstore.get_range(self._store, location, start=begin, end=end).to_bytes()
+            yield part
+
     def delete(self, locations: Sequence[str]) -> None:
-        """Delete objects; those that are not there are no error.
+        """Delete objects, and what killed processes left of them in a folder; those that are not there are no error.
 
         Raises:
             StorageUnavailableError: the store does not answer.
         """
         for location in locations:
             with _named_errors("delete"):
-                try:
-                    obstore.delete(self._store, location)
-                except FileNotFoundError:
+                if self.folder is not None and _STAGED.search(location):
+                    _unlink(self.folder, location)
                     continue
+                with suppress(FileNotFoundError):
+                    obstore.delete(self._store, location)
+                if self.folder is not None:
+                    staged = (f"{location}#{number}" for number in count(1))
+                    while _unlink(self.folder, next(staged)):
+                        continue
+
+    def unfinished(self, prefix: str = "") -> list[str]:
+        """Return the names of what processes left in a folder that were killed while they wrote, or write now.
+
+        Raises:
+            StorageUnavailableError: the folder cannot be read.
+        """
+        if self.folder is None:
+            return []
+        with _named_errors("list"):
+            found = [path for path in (self.folder / prefix).rglob("*") if _STAGED.search(path.name) and path.is_file()]
+            return sorted(path.relative_to(self.folder).as_posix() for path in found)
 
     def list(self, prefix: str = "") -> list[str]:
         """Return the names of every object under a prefix of whole segments.
@@ -112,6 +195,78 @@ class Objects:
         with _named_errors("list"):
             pages = obstore.list(self._store, prefix or None, chunk_size=1000)
             return [meta["path"] for page in pages for meta in page]
+
+
+class _Upload:
+    """An upload in parts: a thread hands the store what this one takes from the source.
+
+    The store asks for pieces from within its own event loop, where nothing that waits for a store, this or another,
+    may be called; sources do just that. A source that fails gives the upload up, and the store drops its parts.
+    """
+
+    def __init__(self, store: ObjectStore, location: str) -> None:
+        self._store = store
+        self._location = location
+        self._waiting: Queue[bytes | None] = Queue(_WAITING)
+        self._given_up = Event()
+        self._ended = Event()
+
+    def send(self, pieces: Iterable[bytes]) -> None:
+        """Upload pieces; what the pieces raise is raised when nothing of the upload is left.
+
+        Raises:
+            StorageUnavailableError: the store does not take them.
+        """
+        with ThreadPoolExecutor(1) as threads:
+            sent = threads.submit(self._put)
+            try:
+                for piece in pieces:
+                    if self._ended.is_set():
+                        break
+                    self._waiting.put(piece)
+            except BaseException:
+                self._given_up.set()
+                raise
+            finally:
+                self._waiting.put(None)
+            sent.result()
+
+    def _put(self) -> None:
+        try:
+            with _named_errors("write"):
+                obstore.put(self._store, self._location, self._taken(), chunk_size=_PART, max_concurrency=_AT_ONCE)
+        finally:
+            # Whoever waits for room goes on and sees that nobody takes anything any more.
+            self._ended.set()
+            with suppress(Empty):
+                while True:
+                    self._waiting.get_nowait()
+
+    def _taken(self) -> Iterator[bytes]:
+        """Give what was sent, to its end.
+
+        Raises:
+            StorageUnavailableError: the source failed: this makes the store give the upload up.
+        """
+        while (piece := self._waiting.get()) is not None:
+            yield piece
+        if self._given_up.is_set():
+            raise StorageUnavailableError("the upload was given up")
+
+
+def _unlink(folder: Path, location: str) -> bool:
+    """Delete a file that the store hides from us, and the folders that it leaves empty; say whether it was there."""
+    path = folder / location
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    with suppress(OSError):
+        for parent in path.parents:
+            if parent == folder:
+                break
+            parent.rmdir()
+    return True
 
 
 def _sync(folder: Path, locations: Sequence[str]) -> None:

@@ -45,7 +45,7 @@ def delete_objects(context: Context, subject: str, categories: Sequence[str]) ->
 
 
 def old_objects(context: Context, subject: str, categories: Sequence[str]) -> list[str]:
-    """Return the names of the objects of earlier lives that are still there.
+    """Return the names of the objects of earlier lives that are still there, and of what killed uploads left.
 
     Raises:
         StorageUnavailableError: the object store or the database does not answer.
@@ -53,7 +53,8 @@ def old_objects(context: Context, subject: str, categories: Sequence[str]) -> li
     with context.database.read() as connection:
         standing = gate.standing(connection, subject)
     prefixes = [f"{subject}/{category}" for category in categories] or [subject]
-    names = [name for prefix in prefixes for name in context.objects.list(prefix)]
+    store = context.objects
+    names = [name for prefix in prefixes for name in (*store.list(prefix), *store.unfinished(prefix))]
     return [name for name in names if _is_old(name, standing)]
 
 

@@ -69,6 +69,7 @@ TREE_ROOT = Table(
     Column("key_version", Integer, nullable=False),
     Column("wrapped", Text, nullable=False),
     Column("digest", LargeBinary(32), nullable=False),
+    Column("key_since", BigInteger, nullable=False, server_default="0"),
 )
 TREE_DEAD = Table(
     "tree_dead",

@@ -84,7 +84,7 @@ def test_a_leaf_knows_its_limits() -> None:
     leaf = Leaf([f"c{number}" for number in range(255)])
     with pytest.raises(TreeLimitError):
         leaf.category_index("one-more")
-    full = Leaf(["images"], {bytes(17): [bytes(35)] * 65536})
+    full = Leaf(["images"], {bytes(17): bytes(35 * 65536)})
     with pytest.raises(TreeLimitError):
         leaves.encode(full)
 

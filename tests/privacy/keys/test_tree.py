@@ -357,9 +357,9 @@ def test_dropping_wipes_every_buffer(rig: Any, path: Path) -> None:
     tree = rig.open()
     tree.ensure([path(n) for n in range(50)])
     tree.lookup(path(1))
-    nodes = list(tree._nodes._nodes.values())
-    keys = list(tree._keys._keys.values())
-    opened = tree._open
+    nodes = list(tree._view.nodes._nodes.values())
+    keys = list(tree._view.keys._keys.values())
+    opened = tree._view.open
     assert opened is not None
     assert nodes
     assert keys
@@ -370,7 +370,7 @@ def test_dropping_wipes_every_buffer(rig: Any, path: Path) -> None:
 def test_forgetting_wipes_what_was_open_of_the_old_tree(rig: Any, path: Path, subject: Callable[[int], str]) -> None:
     tree = rig.open()
     tree.ensure([path(n) for n in range(50)])
-    key, buffers = tree._open.key, list(tree._nodes._nodes.values())
+    key, buffers = tree._view.open.key, list(tree._view.nodes._nodes.values())
     tree.forget([Prefix(subject(1))], key_version=1)
     assert not any(key)
     assert not any(any(buffer) for buffer in buffers)
@@ -381,8 +381,8 @@ def test_the_caches_stay_within_their_bounds_and_the_tree_stays_right(rig: Any, 
     paths = [path(n) for n in range(200)]
     keys = {p: key for at in range(0, 200, 10) for p, key in tree.ensure(paths[at : at + 10]).items()}
     assert {p: tree.lookup(p) for p in paths} == keys
-    assert tree._nodes._bytes <= 2000
-    assert len(tree._keys) <= 5
+    assert tree._view.nodes._bytes <= 2000
+    assert len(tree._view.keys) <= 5
 
 
 def test_the_default_options_hold_real_time_and_randomness(rig: Any, path: Path) -> None:

@@ -170,7 +170,7 @@ class TreeStates(RuleBasedStateMachine):
             except NodeTamperedError:
                 continue
             if not branches.is_branch(node):
-                found |= {piece[3:] for pieces in leaves.decode(node).subjects.values() for piece in pieces}
+                found |= {piece[3:] for run in leaves.decode(node).subjects.values() for piece in leaves.pieces(run)}
                 continue
             for start, bits, ref in branches.decode(node):
                 if (ref.key, ref.digest) not in self.tried:

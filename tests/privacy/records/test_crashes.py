@@ -68,6 +68,7 @@ def points(monkeypatch: pytest.MonkeyPatch) -> Points:
     monkeypatch.setattr(Database, "write", writing)
     for kind, name in (
         (Objects, "put_many"),
+        (Objects, "put_stream"),
         (Objects, "delete"),
         (FakeTenantKey, "encrypt"),
         (FakeTenantKey, "decrypt"),

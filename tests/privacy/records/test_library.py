@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -154,13 +155,13 @@ def test_an_erasure_that_begins_while_an_object_is_written_takes_it_back(
 ) -> None:
     library, other = rig.open(), rig.open("two")
     ann = rig.keep(library, "ann", "1")
-    put = other.context.objects.put
+    put = other.context.objects.put_stream
 
-    def put_slowly(location: str, content: bytes) -> None:
-        put(location, content)
+    def put_slowly(location: str, pieces: Iterable[bytes]) -> None:
+        put(location, pieces)
         rig.erase(library, "req", ann)
 
-    monkeypatch.setattr(other.context.objects, "put", put_slowly)
+    monkeypatch.setattr(other.context.objects, "put_stream", put_slowly)
     with pytest.raises(LateWriteError):
         other.store(other.begin(ann, Purpose.GENERATE), [Draft("late", "images", "image/png", b"late", large=True)])
     assert library.context.objects.list() == []
