@@ -31,6 +31,7 @@ _SUBJECT: Final = SUBJECT_BYTES + 2 + 3 * PATH_BYTES
 SUBJECTS: Final = (LEAF_LIMIT - _LEAF_HEAD) // _SUBJECT
 """S: how many subjects with three paths fill a leaf."""
 _LEVELS: Final = 8
+TIMES: Final = ("forget_one_ms", "forget_one_cpu_ms")
 
 
 def poisson_below(mean: float, count: int) -> float:
@@ -93,26 +94,27 @@ def written(size: float) -> float:
     return total
 
 
-def fit(points: dict[int, dict[str, float]]) -> dict[str, float]:
-    """Fit scale, a and b by least squares on the sizes given."""
+def fit(points: dict[int, dict[str, float]]) -> dict[str, Any]:
+    """Fit scale, and a and b for each kind of time, by least squares on the sizes given."""
     scale = statistics.mean(row["forget_one_bytes"] / written(size) for size, row in points.items())
     xs = [scale * written(size) for size in points]
-    ys = [row["forget_one_ms"] for row in points.values()]
-    slope, intercept = statistics.linear_regression(xs, ys) if len(points) > 1 else (0.0, ys[0])
+    return {"scale": scale} | {name: _line(xs, [row[name] for row in points.values()]) for name in TIMES}
+
+
+def _line(xs: list[float], ys: list[float]) -> dict[str, float]:
+    slope, intercept = statistics.linear_regression(xs, ys) if len(xs) > 1 else (0.0, ys[0])
     # Noise can tilt so flat a line downwards; more bytes never cost less.
     if slope < 0:
         slope, intercept = 0.0, statistics.mean(ys)
-    return {"scale": scale, "a_ms": intercept, "b_ms_per_byte": slope}
+    return {"a_ms": intercept, "b_ms_per_byte": slope}
 
 
-def predict(size: int, constants: dict[str, float]) -> dict[str, float]:
-    """Return nodes, bytes and milliseconds of forgetting one at a size."""
+def predict(size: int, constants: dict[str, Any]) -> dict[str, float]:
+    """Return nodes, bytes and times of forgetting one at a size."""
     sealed = constants["scale"] * written(size)
-    return {
-        "forget_one_nodes": nodes(size),
-        "forget_one_bytes": sealed,
-        "forget_one_ms": constants["a_ms"] + constants["b_ms_per_byte"] * sealed,
-    }
+    lines = {name: constants[name] for name in TIMES}
+    times = {name: line["a_ms"] + line["b_ms_per_byte"] * sealed for name, line in lines.items()}
+    return {"forget_one_nodes": nodes(size), "forget_one_bytes": sealed, **times}
 
 
 def conclude(rows: dict[int, dict[str, float]], found: Findings) -> None:

@@ -5,13 +5,12 @@ Forgetting one is measured on all sizes in turns, so that a busy moment of the m
 
 from __future__ import annotations
 
-import resource
 import statistics
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from bench.keys import forecasts, populations
+from bench.keys import footprints, forecasts, populations
 from bench.keys.findings import Findings, Say, Took, label, median, percentile, settle, timed
 from bench.keys.plans import Plan
 from bench.keys.trees import GrownTree
@@ -42,8 +41,9 @@ def _one_size(plan: Plan, grown: GrownTree, size: int, say: Say) -> dict[str, fl
         "build_per_s": size / built.wall,
         "nodes": float(nodes),
         "bytes_per_subject": sealed / size,
-        "rss_mib": _rss_mib(),
     }
+    say(f"memory at {size:,}")
+    row["memory_mib"] = footprints.footprint_mib(grown.database, grown.secret, size)
     return row | _lookups(plan, grown, size, say)
 
 
@@ -125,15 +125,11 @@ def _figures(plan: Plan, rows: dict[int, dict[str, float]], found: Findings) -> 
     found.set("lookup_warm_per_s", large["lookup_warm_per_s"])
     found.set("lookup_cold_p99_ms", large["lookup_cold_p99_ms"])
     found.set("tree_bytes_per_subject", large["bytes_per_subject"])
-    found.set("tree_rss_mib", large["rss_mib"])
+    found.set("tree_memory_mib", large["memory_mib"])
     for size, row in rows.items():
         found.set(f"forget_one_{label(size)}_ms", row["forget_one_ms"])
         for name in ("insert_batch_per_s", "forget_batch_per_s", "lookup_cold_p50_ms", "lookup_cold_p99_ms"):
             found.set(f"{name}_at_{label(size)}", row[name])
-
-
-def _rss_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def rows_of(found: Findings) -> dict[int, dict[str, Any]]:

@@ -39,7 +39,7 @@ _ROWS: Final = (
     ("look-up cold, p50 ms", "lookup_cold_p50_ms"),
     ("look-up cold, p99 ms", "lookup_cold_p99_ms"),
     ("tree bytes per subject", "bytes_per_subject"),
-    ("largest resident memory so far, MiB", "rss_mib"),
+    ("memory of a process with a tree in use, caches filled, MiB", "memory_mib"),
 )
 
 
@@ -104,6 +104,7 @@ def _model(found: Findings) -> str:
         ("forget_one_nodes", "nodes"),
         ("forget_one_bytes", "sealed bytes"),
         ("forget_one_ms", "milliseconds"),
+        ("forget_one_cpu_ms", "processor milliseconds"),
     ):
         ratio = predicted[name] / rows[largest][name]
         if abs(ratio - 1) > 0.25:
@@ -113,8 +114,9 @@ def _model(found: Findings) -> str:
     head = (f"model fitted on the smaller sizes, at {int(largest):,}", "predicted", "measured", "ratio", "at 10^8")
     verdict = f"It does **not** fit within 25 % for {' and '.join(misfits)}." if misfits else "It fits within 25 %."
     constants = told["constants"]
+    line = constants["forget_one_ms"]
     fitted = (
-        f"Fitted here: a = {number(constants['a_ms'])} ms, b = {number(1e6 * constants['b_ms_per_byte'])} ns a byte, "
+        f"Fitted here: a = {number(line['a_ms'])} ms, b = {number(1e6 * line['b_ms_per_byte'])} ns a byte, "
         f"scale = {number(constants['scale'])}; S = {told['subjects_per_leaf']}."
     )
     return f"{MODEL}\n\n{fitted}\n\n{table(head, lines)}\n\n{verdict}"

@@ -74,7 +74,7 @@ TINY: Final = Plan(
     insert_groups=(1, 10),
     rounds=1,
     batch=20,
-    singles=3,
+    singles=2,
     cold=5,
     warm=20,
     big_records=4,
@@ -83,7 +83,7 @@ TINY: Final = Plan(
     vault_keys=5,
     vacuum_sizes=(20, 40),
     mix_records=30,
-    mix_operations=20,
+    mix_operations=10,
     mix_rounds=1,
 )
 PLANS: Final = {plan.name: plan for plan in (FULL, QUICK, TINY)}

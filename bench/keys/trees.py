@@ -50,6 +50,7 @@ class GrownTree:
         migrating.prepare(self.database, TENANT, datetime.now(UTC))
         transit = FakeTransit()
         transit.admin().ensure(TENANT)
+        self.secret = transit.snapshot()[TENANT].versions[1]
         self._key = transit.tenant_key(TENANT)
         self.store = CountingStore(self.database)
         self.tree = self.fresh()
