@@ -56,6 +56,10 @@ types: $(VENV)/.installed ## mypy, strict
 crds: $(VENV)/.installed ## Write crds/ from the types
 	@$(PY) -m imagint_operator.api.generate crds
 
+.PHONY: inventory
+inventory: $(VENV)/.installed ## Write docs/data-inventory.md from the inventory
+	@$(PY) -m imagint_privacy.records.inventory_page docs/data-inventory.md
+
 .PHONY: model
 model: $(VENV)/.installed ## Train the bundled "shapes" model anew (5 to 7 CPU-minutes)
 	@$(PY) -m imagint_serving.shapes.train
@@ -68,6 +72,7 @@ bench: setup postgres ## Measure: make bench NAME=demo
 .PHONY: check
 check: lint types ## What CI checks before the tests
 	@$(PY) -m imagint_operator.api.generate --check crds
+	@$(PY) -m imagint_privacy.records.inventory_page --check docs/data-inventory.md
 
 .PHONY: up
 up: setup ## Start the embedded stack

@@ -14,6 +14,7 @@ import pytest
 from imagint_privacy.keys.fakes import FakeTransit
 from imagint_privacy.purposes import Purpose
 from imagint_privacy.records.library import Draft, Library, StorageSettings
+from imagint_privacy.records.retention import RuleSet
 
 TENANT = "acme"
 KEY = "tenant-acme"
@@ -76,6 +77,27 @@ class Rig:
         self.trim(version)
         erasures.purge(request)
         erasures.complete(request)
+
+    def keep_at(self, library: Library, days_ago: int, person: str, name: str) -> str:
+        """Keep a prompt and an image as if that many days ago."""
+        self.seconds, now = -days_ago * 86400, self.seconds
+        subject = self.keep(library, person, name)
+        self.seconds = now
+        return subject
+
+    def retain(self, library: Library, request: str, rules: RuleSet, excepted: tuple[str, ...] = ()) -> None:
+        """Carry a whole run of retention out, as the operator does."""
+        runs = library.retention
+        runs.begin(request, rules, excepted)
+        version = self.rotate()
+        while runs.commit(request, version).state == "Waiting":
+            pass
+        runs.copies(request)
+        while runs.caches(request).state == "Waiting":
+            self.seconds += 1
+        self.trim(version)
+        runs.purge(request)
+        runs.complete(request)
 
     def bytes_on_disk(self) -> bytes:
         """Return everything in every file."""
