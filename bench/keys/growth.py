@@ -15,6 +15,8 @@ from bench.keys.findings import Findings, Say, Took, label, median, percentile, 
 from bench.keys.plans import Plan
 from bench.keys.trees import GrownTree
 
+THREADS = 64
+
 
 def measure(plan: Plan, folder: Path, found: Findings, say: Say) -> None:
     """Build a tree of every size and measure all of them."""
@@ -87,6 +89,10 @@ def _commits(plan: Plan, grown: GrownTree, size: int, say: Say) -> dict[str, flo
         times = [grown.insert(group) for _ in range(5 if group < 10_000 else 2)]
         row[f"insert_group_{group}_per_s"] = group / median(times).wall
         grown.forget(range(grown.born - group * len(times), grown.born))
+    say(f"inserting at {size:,} from {THREADS} threads")
+    settle()
+    took = grown.insert_by_threads(plan.thread_inserts, THREADS)
+    row["insert_by_threads_per_s"] = plan.thread_inserts * THREADS / took.wall
     return row
 
 
@@ -122,6 +128,7 @@ def _figures(plan: Plan, rows: dict[int, dict[str, float]], found: Findings) -> 
     found.set("forget_one_1e6_over_1e3_cpu", large["forget_one_cpu_ms"] / small["forget_one_cpu_ms"])
     found.set("forget_batch_per_s", large["forget_batch_per_s"])
     found.set("insert_per_s", large["insert_batch_per_s"])
+    found.set("insert_by_threads_per_s", large["insert_by_threads_per_s"])
     found.set("lookup_warm_per_s", large["lookup_warm_per_s"])
     found.set("lookup_cold_p99_ms", large["lookup_cold_p99_ms"])
     found.set("tree_bytes_per_subject", large["bytes_per_subject"])

@@ -30,6 +30,7 @@ REACH: Final[Mapping[str, tuple[str, str, float]]] = {
 }
 _ROWS: Final = (
     ("inserted per second, groups as the batch", "insert_batch_per_s"),
+    ("inserted per second by 64 threads, one subject at a time", "insert_by_threads_per_s"),
     ("forgotten per second, in the batch", "forget_batch_per_s"),
     ("forget one, ms (median)", "forget_one_ms"),
     ("forget one, processor ms", "forget_one_cpu_ms"),

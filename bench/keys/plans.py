@@ -17,6 +17,7 @@ class Plan:
     rounds: int
     batch: int
     singles: int
+    thread_inserts: int
     cold: int
     warm: int
     big_records: int
@@ -37,6 +38,7 @@ FULL: Final = Plan(
     rounds=6,
     batch=1_000,
     singles=60,
+    thread_inserts=100,
     cold=500,
     warm=5_000,
     big_records=10_000,
@@ -56,6 +58,7 @@ QUICK: Final = Plan(
     rounds=3,
     batch=1_000,
     singles=20,
+    thread_inserts=20,
     cold=100,
     warm=2_000,
     big_records=1_000,
@@ -75,6 +78,7 @@ TINY: Final = Plan(
     rounds=1,
     batch=20,
     singles=2,
+    thread_inserts=1,
     cold=5,
     warm=20,
     big_records=4,
