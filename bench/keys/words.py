@@ -19,7 +19,8 @@ subjects to a full leaf and F(m) = P(Poisson(m) ≥ S), forgetting one among N r
     bytes(N) = scale * (leaf + Σ over these branches (62 + 70 * children(N/256^j)))
     time(N)  = a + b * bytes(N)
 
-No constant of nodes(N) is fitted; scale, a and b are, on the sizes below the largest."""
+No constant of nodes(N) is fitted; scale, a and b are, on the sizes below the largest (a slope b that noise tilts below
+zero is taken as zero)."""
 
 ALTERNATIVES: Final = """\
 **Beside what others do.** *Naive*: one flat keyring in SQLite, three keys a subject under one master key; each erasure
