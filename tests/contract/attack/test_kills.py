@@ -23,23 +23,9 @@ ROOT = Path(__file__).parents[3]
 def test_what_was_killed_is_finished_by_the_next_process(
     kind: str, points: int, vault_binary: Path, tmp_path: Path
 ) -> None:
-    command = [
-        sys.executable,
-        "-W",
-        "error",
-        "-m",
-        "tests.contract.attack.killing",
-        str(vault_binary),
-        str(tmp_path),
-        kind,
-    ]
+    runner = [sys.executable, "-W", "error", "-m", "tests.contract.attack.killing", str(vault_binary)]
     done = subprocess.run(
-        [*runner, str(vault_binary), str(tmp_path), kind],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
+        [*runner, str(tmp_path), kind], cwd=ROOT, capture_output=True, text=True, timeout=280, check=False
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.split()[0]) >= points
