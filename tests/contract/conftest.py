@@ -64,12 +64,12 @@ class FakeService:
 class RealVault:
     """A Vault of our own: initialised, unsealed, with the two mounts."""
 
-    def __init__(self, binary: Path, folder: Path) -> None:
+    def __init__(self, binary: Path, folder: Path, *options: str) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.address = f"http://127.0.0.1:{port}"
-        self._command = [str(binary), "-listen", f"127.0.0.1:{port}", "-storage", str(folder / "storage")]
+        self._command = [str(binary), "-listen", f"127.0.0.1:{port}", "-storage", str(folder / "storage"), *options]
         self._log = (folder / "vault.log").open("wb")
         self.process = self._started()
         answer = self._wait("PUT", "sys/init", {"secret_shares": 1, "secret_threshold": 1})
