@@ -28,12 +28,16 @@ $(VENV)/.installed: requirements/all.txt requirements/uv.txt pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(PY) --no-deps --no-build-isolation -e .
 	@touch $@
 
+.PHONY: postgres
+postgres: setup ## Have PostgreSQL's server programs: found, or installed when run by root
+	@$(PY) -m imagint_dev.postgres
+
 .PHONY: demo
 demo: setup ## The whole promise on real parts, told as a story
 	@$(BIN)/imagint demo --state $(STATE)/demo
 
 .PHONY: test
-test: setup ## Every test (T=path narrows it)
+test: setup postgres ## Every test (T=path narrows it)
 	@$(BIN)/python -m pytest $(if $(filter tests,$(T)),-n 2 --dist loadscope --no-loadscope-reorder) $(T)
 
 .PHONY: lint
@@ -52,18 +56,23 @@ types: $(VENV)/.installed ## mypy, strict
 crds: $(VENV)/.installed ## Write crds/ from the types
 	@$(PY) -m imagint_operator.api.generate crds
 
+.PHONY: inventory
+inventory: $(VENV)/.installed ## Write docs/data-inventory.md from the inventory
+	@$(PY) -m imagint_privacy.records.inventory_page docs/data-inventory.md
+
 .PHONY: model
 model: $(VENV)/.installed ## Train the bundled "shapes" model anew (5 to 7 CPU-minutes)
 	@$(PY) -m imagint_serving.shapes.train
 
 .PHONY: bench
-bench: setup ## Measure: make bench NAME=demo
+bench: setup postgres ## Measure: make bench NAME=demo
 	@test -n "$(NAME)" -a -f "bench/$(NAME).py" || { echo "Say which: make bench NAME=demo"; exit 1; }
 	@$(PY) -m bench.$(NAME)
 
 .PHONY: check
 check: lint types ## What CI checks before the tests
 	@$(PY) -m imagint_operator.api.generate --check crds
+	@$(PY) -m imagint_privacy.records.inventory_page --check docs/data-inventory.md
 
 .PHONY: up
 up: setup ## Start the embedded stack

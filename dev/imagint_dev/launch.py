@@ -1,7 +1,8 @@
-"""Becomes another program that cannot outlive its parent: `python -I -S launch.py PARENT_PID COMMAND...`.
+"""Becomes another program that cannot outlive its parent: `python -I -S launch.py PARENT_PID[:UID:GID] COMMAND...`.
 
 It asks the kernel to be killed when the parent ends, switches core dumps off (memory holds keys), starts a process
-group of its own and turns into the command. Standard library only, and quick: it runs before every part.
+group of its own and turns into the command, as another user if root says so. Standard library only, and quick: it
+runs before every part.
 """
 
 import ctypes
@@ -15,8 +16,12 @@ PR_SET_PDEATHSIG = 1
 
 def main(arguments: list[str]) -> None:
     """Never returns when all goes well."""
-    parent, command = int(arguments[0]), arguments[1:]
+    (parent, *user), command = map(int, arguments[0].split(":")), arguments[1:]
     os.setsid()
+    if user and os.geteuid() == 0:  # first, because it makes the kernel forget what it is asked next
+        os.setgroups([])
+        os.setgid(user[1])
+        os.setuid(user[0])
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before the request was made
         sys.exit(1)

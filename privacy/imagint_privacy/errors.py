@@ -23,13 +23,23 @@
         ├── TreeLimitError               more than the format can hold
         ├── AccessDeniedError            the purpose gate said no
         │   ├── SubjectFencedError       an erasure of this subject is under way
-        │   ├── LateWriteError           the write began before an erasure that has begun since
+        │   ├── SubjectRestrictedError   this subject's data may be stored and nothing else
+        │   ├── ObjectedError            this subject objected to this purpose
+        │   ├── LateWriteError           the write began before an erasure or a restriction that has begun since
         │   └── PurposeRefusedError      this purpose does not allow this use
+        ├── NotObjectableError           nobody can object to this purpose: it is the service itself, or a right
         ├── RecordMissingError           no such record
         ├── RecordExistsError            the record id is taken
         ├── RecordSizeError              a record is longer than allowed, or another length than was said
-        ├── ErasureMissingError          no such erasure
-        ├── ErasureConflictError         the request is known with another scope, or a step came out of order
+        ├── RequestMissingError          no such request
+        │   ├── ErasureMissingError      no such erasure
+        │   ├── RestrictionMissingError  no such restriction or objection
+        │   └── RetentionMissingError    no such retention run
+        ├── RequestConflictError         the request is known with another scope, or a step came out of order
+        │   ├── ErasureConflictError     of an erasure
+        │   ├── RestrictionConflictError of a restriction or an objection
+        │   └── RetentionConflictError   of a retention run
+        ├── RuleInvalidError             a retention rule that cannot be carried out
         ├── BackupRefusedError           this folder or database cannot take or give a backup
         └── SchemaError                  the database was written by another version of this program
 
@@ -140,12 +150,24 @@ class SubjectFencedError(AccessDeniedError):
     """An erasure of this subject is under way."""
 
 
+class SubjectRestrictedError(AccessDeniedError):
+    """The subject's data may be stored and nothing else."""
+
+
+class ObjectedError(AccessDeniedError):
+    """The subject objected to this purpose."""
+
+
 class LateWriteError(AccessDeniedError):
-    """The write began before an erasure that has begun since."""
+    """The write began before an erasure or a restriction that has begun since."""
 
 
 class PurposeRefusedError(AccessDeniedError):
     """This purpose does not allow this use."""
+
+
+class NotObjectableError(PermanentError):
+    """Nobody can object to this purpose."""
 
 
 class RecordMissingError(PermanentError):
@@ -160,12 +182,40 @@ class RecordSizeError(PermanentError):
     """A record is longer than allowed, or of another length than was said."""
 
 
-class ErasureMissingError(PermanentError):
+class RequestMissingError(PermanentError):
+    """There is no such request."""
+
+
+class ErasureMissingError(RequestMissingError):
     """There is no such erasure."""
 
 
-class ErasureConflictError(PermanentError):
+class RestrictionMissingError(RequestMissingError):
+    """There is no such restriction or objection."""
+
+
+class RetentionMissingError(RequestMissingError):
+    """There is no such retention run."""
+
+
+class RequestConflictError(PermanentError):
     """The request is known with another scope, or a step came out of order."""
+
+
+class ErasureConflictError(RequestConflictError):
+    """The erasure is known with another scope, or a step of it came out of order."""
+
+
+class RestrictionConflictError(RequestConflictError):
+    """The restriction or objection is known with another scope."""
+
+
+class RetentionConflictError(RequestConflictError):
+    """The retention run is known with other rules, or a step of it came out of order."""
+
+
+class RuleInvalidError(PermanentError):
+    """A retention rule cannot be carried out."""
 
 
 class BackupRefusedError(PermanentError):

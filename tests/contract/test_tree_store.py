@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,16 @@ from imagint_privacy.records.database import Database
 from imagint_privacy.records.nodes import SqlTreeStore
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     if request.param == "memory":
         yield MemoryTreeStore()
         return
-    database = Database(f"sqlite:///{tmp_path}/records.db")
+    url = f"sqlite:///{tmp_path}/records.db"
+    if request.param == "postgresql":
+        new_database: Callable[[], str] = request.getfixturevalue("new_database")
+        url = new_database()
+    database = Database(url)
     with database.write() as connection:
         migrating.migrate(connection)
     yield SqlTreeStore(database)
@@ -82,3 +87,34 @@ def test_many_nodes_are_committed_and_read_at_once(store: Any) -> None:
     assert dict(store.nodes(nodes)) == nodes
     store.commit(change(1, {}, tuple(nodes)))
     assert dict(store.nodes(nodes)) == {}
+
+
+def test_of_two_first_roots_one_is_refused(store: Any) -> None:
+    store.commit(change(0, {b"a": b"node a"}))
+    with pytest.raises(GenerationConflictError):
+        store.commit(change(0, {b"b": b"node b"}))
+    assert dict(store.nodes([b"a", b"b"])) == {b"a": b"node a"}
+
+
+def test_of_two_commits_at_once_one_is_refused_and_nothing_of_it_is_kept(store: Any) -> None:
+    store.commit(change(0, {}))
+    together = threading.Barrier(2)
+    outcomes: list[bytes | None] = []
+
+    def commit(name: bytes) -> None:
+        together.wait()
+        try:
+            store.commit(change(1, {name: name}))
+        except GenerationConflictError:
+            outcomes.append(None)
+        else:
+            outcomes.append(name)
+
+    threads = [threading.Thread(target=commit, args=(name,)) for name in (b"a", b"b")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (kept,) = [name for name in outcomes if name is not None]
+    assert dict(store.nodes([b"a", b"b"])) == {kept: kept}
+    assert store.generation() == 2

@@ -144,6 +144,17 @@ class KeyTree(Generic[Tx]):
             self._view.refresh()
             return self._view.read(lambda root: walks.paths_of(self._view.source, root, subject))
 
+    def paths_from(self, limit: int, *, after: bytes = b"") -> tuple[tuple[bytes, tuple[KeyPath, ...]], ...]:
+        """Return the paths of the next subjects after a hash, each with its own hash, the tenant's keys included.
+
+        Raises:
+            KeysUnavailableError, StorageUnavailableError, NodeTamperedError: as in `lookup`.
+        """
+        with self._lock:
+            self._view.refresh()
+            source = self._view.source
+            return self._view.read(lambda root: tuple(islice(walks.paths_from(source, root, b"", after), limit)))
+
     def subjects(self, limit: int, *, start: bytes = b"") -> tuple[str, ...]:
         """Return some subjects, from about the hash `start` on, then from the beginning.
 

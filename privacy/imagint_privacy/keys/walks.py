@@ -6,12 +6,16 @@ Pure over a `NodeSource`. It must not change a node.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from imagint_privacy.keys import branches, leaves
 from imagint_privacy.keys.branches import Ref
-from imagint_privacy.keys.paths import KeyPath, subject_bytes
+from imagint_privacy.keys.leaves import Leaf
+from imagint_privacy.keys.paths import KeyPath, period_text, subject_bytes, subject_text
 from imagint_privacy.keys.places import Place, position
+
+_AT_ONCE: Final = 16
+"""How many nodes of one branch a long walk reads at once."""
 
 
 class NodeSource(Protocol):
@@ -72,3 +76,31 @@ def subjects_from(source: NodeSource, raw: bytearray, prefix: bytes, start: byte
             yield from subjects_from(source, child, prefix + bytes((slot,)), start[1:] if slot == first else b"")
         else:
             yield from leaves.subject_texts(child)
+
+
+def paths_from(
+    source: NodeSource, raw: bytearray, prefix: bytes, after: bytes
+) -> Iterator[tuple[bytes, tuple[KeyPath, ...]]]:
+    """Give the paths of every subject whose hash is greater than `after`, in the order of the hashes, with the hash."""
+    first = after[len(prefix)] if after and after.startswith(prefix) else 0
+    places = [
+        (Place(prefix, slot, bits), ref) for slot, bits, ref in branches.decode(raw) if slot + (1 << bits) > first
+    ]
+    for at in range(0, len(places), _AT_ONCE):
+        some = places[at : at + _AT_ONCE]
+        opened = source.load([(ref, place) for place, ref in some])
+        for place, ref in some:
+            child = opened[ref.digest]
+            if branches.is_branch(child):
+                below = place.below()
+                yield from paths_from(source, child, below, after if after.startswith(below) else b"")
+            else:
+                yield from _paths_in(leaves.decode(child), after)
+
+
+def _paths_in(leaf: Leaf, after: bytes) -> Iterator[tuple[bytes, tuple[KeyPath, ...]]]:
+    subjects = {position(raw): raw for raw in leaf.subjects}
+    for place in sorted(place for place in subjects if place > after):
+        text, pieces = subject_text(subjects[place]), leaves.pieces(leaf.subjects[subjects[place]])
+        paths = (KeyPath(text, leaf.categories[piece[0]], period_text(piece[1:3])) for piece in pieces)
+        yield place, tuple(sorted(paths))

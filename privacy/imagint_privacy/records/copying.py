@@ -20,7 +20,7 @@ from imagint_privacy.records.context import Context
 from imagint_privacy.records.nodes import root_record
 from imagint_privacy.records.objects import Objects
 from imagint_privacy.records.results import CopyResult, StorePurged
-from imagint_privacy.records.schema import COPIES, TREE_DEAD, TREE_NODES
+from imagint_privacy.records.schema import COPIES, TREE_DEAD, TREE_NODES, TREE_ROOT
 
 _UNDER_WAY: Final = 1 << 62
 """A copy is being written: whatever dies meanwhile may be in it."""
@@ -58,6 +58,8 @@ def _begin(context: Context, store: Objects) -> int:
     """Note that a copy is under way and return the generation it holds already (0: nothing, or it was emptied)."""
     here = COPIES.c.store == store.name
     with context.database.write() as connection:
+        # Commits under way end first, and later ones see this note: whatever they bury may be in the copy.
+        connection.execute(select(TREE_ROOT.c.generation).with_for_update())
         held = connection.execute(select(COPIES.c.generation).where(here)).scalar_one_or_none()
         if held is None:
             connection.execute(insert(COPIES).values(store=store.name, attempted=_UNDER_WAY, generation=0))

@@ -1,32 +1,45 @@
 """One tenant's SQL database: transactions that either happen or do not, and errors that name no data.
 
-SQLite runs in WAL mode with full synchronisation, wipes what it deletes and takes its write lock up front;
-PostgreSQL reads at one snapshot. It must not know any table.
+SQLite runs in WAL mode with full synchronisation, wipes what it deletes and takes its write lock up front, so that
+writers come one after the other. PostgreSQL's writers run beside each other at READ COMMITTED: whoever decides by what
+it read takes a lock first (`hold`, or a row's own). Reads see one snapshot on both. It must not know any table.
 """
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from enum import IntEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 
 from imagint_privacy.errors import StorageUnavailableError
 
+POSTGRESQL: Final = "postgresql"
+_SQLITE: Final = "sqlite"
 _WRITING: Final = "imagint_writing"
+_LOCK_SPACE: Final = int.from_bytes(b"imag")
 _BUSY_SECONDS: Final = 10
 _LOG_MILLISECONDS: Final = 200
+_SNAPSHOT: Final = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 _PRAGMAS: Final = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA secure_delete = ON",
     "PRAGMA cache_size = -16384",
 )
+
+
+class Lock(IntEnum):
+    """What transactions of several processes wait for each other about, besides rows."""
+
+    SCHEMA = 1
+    FENCES = 2
 
 
 class Database:
@@ -40,20 +53,16 @@ class Database:
         """
         try:
             parsed = make_url(url)
-            self.file = _file_of(parsed.database) if parsed.get_backend_name() == "sqlite" else None
-            self.engine = create_engine(
-                parsed, hide_parameters=True, pool_pre_ping=self.file is None, **self._options()
-            )
-        except (ArgumentError, ImportError):
+            self.file = _file_of(parsed.database) if parsed.get_backend_name() == _SQLITE else None
+        except ArgumentError:
             raise StorageUnavailableError("the database's address is not understood", after=60) from None
-        if self.file is not None:
+        if self.file is None:
+            self.engine = _postgresql_engine(parsed)
+        else:
             _make_folder(self.file.parent)
+            connect = {"timeout": _BUSY_SECONDS}
+            self.engine = create_engine(parsed, hide_parameters=True, connect_args=connect)
             _prepare_sqlite(self.engine)
-
-    def _options(self) -> dict[str, Any]:
-        if self.file is not None:
-            return {"connect_args": {"timeout": _BUSY_SECONDS}}
-        return {"pool_timeout": _BUSY_SECONDS, "connect_args": {"connect_timeout": _BUSY_SECONDS}}
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -62,8 +71,8 @@ class Database:
         Raises:
             StorageUnavailableError: the database does not answer.
         """
-        level = {} if self.file is not None else {"isolation_level": "REPEATABLE READ"}
-        with _named_errors(), self.engine.connect().execution_options(**level) as connection, connection.begin():
+        options = {} if self.file is not None else _SNAPSHOT
+        with _named_errors(), self.engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -77,14 +86,20 @@ class Database:
         with _named_errors(), self.engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
 
-    def wipe_log(self) -> bool:
-        """Move SQLite's write-ahead log into the file and empty it; say whether readers let that happen.
+    def wipe_log(self, tables: Sequence[str] = ()) -> bool:
+        """Leave nothing that was deleted from these tables where SQL can reach it; say whether readers let that happen.
+
+        SQLite's write-ahead log is moved into the file and emptied. On PostgreSQL the tables are vacuumed; its log
+        segments and backups keep what they have, which opens for nobody once the key is destroyed.
 
         Raises:
             StorageUnavailableError: the database does not answer.
         """
         if self.file is None:
-            return True
+            from imagint_privacy.records import postgresql
+
+            with _named_errors():
+                return postgresql.clear(self.engine, tables)
         with _named_errors(), contextlib.closing(self.engine.raw_connection()) as connection:
             cursor = connection.cursor()
             cursor.execute(f"PRAGMA busy_timeout = {_LOG_MILLISECONDS}")
@@ -98,6 +113,32 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+def hold(connection: Connection, lock: Lock, *, exclusive: bool) -> None:
+    """Wait until the transaction may hold a lock to its end, alone or with others, in the order of asking.
+
+    SQLite has one writer at a time anyway.
+    """
+    if connection.dialect.name == POSTGRESQL:
+        take = func.pg_advisory_xact_lock if exclusive else func.pg_advisory_xact_lock_shared
+        connection.execute(select(take(_LOCK_SPACE, int(lock))))
+
+
+def _postgresql_engine(address: URL) -> Engine:
+    """Prepare PostgreSQL's engine.
+
+    Raises:
+        StorageUnavailableError: the address is of another database, or the driver is not installed.
+    """
+    if address.get_backend_name() != POSTGRESQL:
+        raise StorageUnavailableError("the database's address is not understood", after=60)
+    try:
+        from imagint_privacy.records import postgresql
+    except ImportError:
+        message = "PostgreSQL's driver is not installed: pip install 'imagint[postgres]'"
+        raise StorageUnavailableError(message, after=60) from None
+    return postgresql.engine(address)
 
 
 def _file_of(path: str | None) -> Path:
@@ -131,13 +172,22 @@ def _named_errors() -> Iterator[None]:
     """Turn the driver's errors, whose texts may quote rows, into ours.
 
     Raises:
+        IntegrityError: a row is there already; it does not say which.
         StorageUnavailableError: the database does not answer, is full or is damaged.
     """
     try:
         yield
-    except IntegrityError:
-        raise
+    except IntegrityError as error:
+        # The server's own text quotes the key.
+        raise IntegrityError("", None, Exception(_state_of(error) or "integrity")) from None
     except DBAPIError as error:
-        raise StorageUnavailableError(f"the database does not answer ({type(error).__name__})") from None
+        name = " ".join(filter(None, (type(error).__name__, _state_of(error))))
+        raise StorageUnavailableError(f"the database does not answer ({name})") from None
     except (SQLAlchemyError, sqlite3.Error) as error:
         raise StorageUnavailableError(f"the database does not answer ({type(error).__name__})", after=5) from None
+
+
+def _state_of(error: DBAPIError) -> str | None:
+    """Return the database's own code for what went wrong, which names no data."""
+    code = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "sqlite_errorname", None)
+    return None if code is None else str(code)

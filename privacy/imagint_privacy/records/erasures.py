@@ -2,47 +2,37 @@
 
     fence -> commit -> copies -> caches -> purge -> complete
 
-Every step is recorded in the transaction that does it, may be asked for again at any time, and resumes after a crash.
-Rotating and trimming the tenant's key lie between these steps and are the operator's: this side can read, and so must
-not be able to destroy.
+The steps from the commit on are those of every forgetting (`forgetting`); what is an erasure's own is here: whom it
+fences, what it counts, what it deletes, and the canaries that show it.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
-from sqlalchemy import Connection, delete, insert, update
+from sqlalchemy import Connection, Row, delete, insert, update
 
 from imagint_privacy import subjects
-from imagint_privacy.errors import ErasureConflictError, PathInvalidError, StorageUnavailableError
+from imagint_privacy.errors import ErasureConflictError, ErasureMissingError, PathInvalidError
 from imagint_privacy.keys.paths import KeyPath, Prefix, check_category
-from imagint_privacy.keys.ports import TreeChange
 from imagint_privacy.purposes import EVERY
-from imagint_privacy.records import canaries, copying, gate, ledger, purging, replicas
+from imagint_privacy.records import canaries, gate, ledger, purging, restrictions
 from imagint_privacy.records.context import Context
-from imagint_privacy.records.results import (
-    CachesDropped,
-    Canaries,
-    Committed,
-    Completed,
-    Copied,
-    ErasureStatus,
-    Holdings,
-    Purged,
-    Root,
-    StorePurged,
-    Waiting,
-)
+from imagint_privacy.records.forgetting import Forgetting, committed
+from imagint_privacy.records.ledger import Ledger
+from imagint_privacy.records.results import Canaries, Committed, Completed, ErasureStatus, Holdings, Root, StorePurged
 from imagint_privacy.records.schema import ERASURES, FENCES, INCARNATIONS
+from imagint_privacy.records.schema import RETENTION_EXCEPTIONS as EXCEPTIONS
 
 
-class Erasures:
+class Erasures(Forgetting[ErasureStatus]):
     """One tenant's erasures; thread-safe."""
 
     def __init__(self, context: Context) -> None:
-        self._context = context
+        super().__init__(context, BOOK)
 
     def fence(
         self, request: str, subject: str, categories: Sequence[str] = (), *, received_at: datetime
@@ -58,22 +48,13 @@ class Erasures:
             raise PathInvalidError("only a subject's handle can be erased")
         scope = tuple(sorted({check_category(category) for category in categories}))
         with self._context.database.write() as connection:
-            erasure = ledger.find(connection, request)
+            gate.hold(connection, fencing=True)
+            erasure = BOOK.find(connection, request)
             if erasure is None:
                 erasure = self._raise_fence(connection, request, subject, scope, received_at)
         if (erasure.subject, erasure.categories) != (subject, scope):
             raise ErasureConflictError(f"erasure {request} is known with another scope")
         return self._counted(erasure) if erasure.state == "Fencing" else erasure
-
-    def status(self, request: str) -> ErasureStatus:
-        """Return an erasure as it stands.
-
-        Raises:
-            ErasureMissingError: there is none of that id.
-            StorageUnavailableError: the database does not answer.
-        """
-        with self._context.database.read() as connection:
-            return ledger.load(connection, request)
 
     def commit(self, request: str, key_version: int) -> Committed:
         """Forget, in one transaction: new nodes, a new root under `key_version` or newer, and this record of it.
@@ -87,76 +68,11 @@ class Erasures:
             KeysUnavailableError, StorageUnavailableError, TreeContendedError: try again.
         """
         erasure = self._at_least(request, "Fenced")
-        if not ledger.reached(erasure, "Committed") or self._context.tree.root().key_version < key_version:
-            if erasure.state == "Complete":
-                raise ErasureConflictError(f"erasure {request} is complete")
-            self._context.tree.forget(
-                _prefixes(erasure),
-                key_version=key_version,
-                alongside=lambda connection, change: self._note_commit(connection, request, change),
-            )
+        if self._needs_commit(erasure, key_version):
+            # What follows a commit is done again for a root wrapped anew: so the state goes back to Committed.
+            self._forget(request, _prefixes(erasure), key_version, lambda *_: {"state": "Committed"})
             erasure = self.status(request)
-        return Committed(erasure.generation or 0, erasure.key_version or 0, erasure.forgotten_paths)
-
-    def copies(self, request: str) -> Copied:
-        """Bring the new tree to every configured copy, and read it back: durability before destruction.
-
-        Raises:
-            CopyFailedError: a copy could not be written, or did not read back.
-            ErasureMissingError, ErasureConflictError: unknown, or not committed yet.
-            StorageUnavailableError: the database does not answer.
-        """
-        erasure = self._at_least(request, "Committed")
-        if not ledger.reached(erasure, "Copied"):
-            made = copying.copy_tree(self._context)
-            erasure = self._advance(request, "Copied", {"copies": made})
-        return Copied(ledger.copies(erasure))
-
-    def caches(self, request: str) -> CachesDropped | Waiting:
-        """Say whether every replica has dropped the old generation: it said so, or its keys' age is over.
-
-        Raises:
-            ErasureMissingError, ErasureConflictError: unknown, or not copied yet.
-            KeysUnavailableError, StorageUnavailableError: try again.
-        """
-        context = self._context
-        erasure = self._at_least(request, "Copied")
-        if erasure.committed_at is None or erasure.generation is None:
-            raise ErasureConflictError(f"erasure {request} was never committed")
-        if not ledger.reached(erasure, "CachesDropped"):
-            replicas.acknowledge(context, context.tree.refresh())
-        known = replicas.seen(context)
-        if not ledger.reached(erasure, "CachesDropped"):
-            bounds = [
-                replicas.open_until(replica, erasure.generation, erasure.committed_at, context.cache_seconds)
-                for replica in known
-            ]
-            wait = max((bound - context.now() for bound in bounds if bound is not None), default=timedelta())
-            if wait > timedelta():
-                return Waiting(round(min(wait.total_seconds(), 1.0), 3))
-            self._advance(request, "CachesDropped", {"caches": {"bound_seconds": context.cache_seconds}})
-        return CachesDropped(known, context.cache_seconds)
-
-    def purge(self, request: str) -> Purged:
-        """Delete rows, objects and outdated nodes of copies as well, and count what is left: nothing.
-
-        Raises:
-            ErasureMissingError, ErasureConflictError: unknown, or caches not dropped yet.
-            StorageUnavailableError: something is left, or a store does not answer: try again.
-        """
-        erasure = self._at_least(request, "CachesDropped")
-        if not ledger.reached(erasure, "Purged"):
-            purging.delete_objects(self._context, erasure.subject, erasure.categories)
-            with self._context.database.write() as connection:
-                deleted = self._note_deleted(connection, request)
-            swept = copying.sweep_copies(self._context)
-            purging.wipe_log(self._context)
-            stores = (*self._remaining(erasure, deleted), *swept)
-            left = sum(store.remaining for store in stores)
-            if left:
-                raise StorageUnavailableError(f"the purge of {request} left {left} behind")
-            erasure = self._advance(request, "Purged", {"purge": stores})
-        return Purged(ledger.stores(erasure))
+        return committed(erasure)
 
     def complete(self, request: str) -> Completed:
         """Lift the fence. The tombstone stays: what began before the erasure is refused for ever.
@@ -170,11 +86,17 @@ class Erasures:
         erasure = self.status(request)
         if erasure.state != "Complete":
             if erasure.state != "Fenced" or erasure.held != Holdings():
-                ledger.require(erasure, "Purged")
-            purging.delete_objects(self._context, erasure.subject, erasure.categories)
+                BOOK.require(erasure, "Purged")
+            subject, categories, now = erasure.subject, erasure.categories, self._context.now()
+            purging.delete_objects(self._context, subject, categories)
             with self._context.database.write() as connection:
                 connection.execute(delete(FENCES).where(FENCES.c.request == request))
-                ledger.save(connection, request, {"state": "Complete", "completed_at": self._context.now()})
+                restrictions.lift_erased(connection, request, subject, categories, now)
+                if not categories:
+                    connection.execute(delete(EXCEPTIONS).where(EXCEPTIONS.c.subject == subject))
+                BOOK.save(connection, request, {"state": "Complete", "completed_at": now})
+        # The database's log still holds the fence; asked again after a failure, this is all that is left to do.
+        purging.wipe_log(self._context)
         return Completed()
 
     def holdings(self, subject: str) -> Holdings:
@@ -206,7 +128,7 @@ class Erasures:
             KeysUnavailableError, StorageUnavailableError: try again.
         """
         erasure = self._at_least(request, "Fenced")
-        if erasure.subject != subject or ledger.reached(erasure, "Committed"):
+        if erasure.subject != subject or BOOK.reached(erasure, "Committed"):
             raise ErasureConflictError(f"erasure {request} takes no canaries of this subject now")
         return canaries.seal_all(self._context, request, self._paths(subject, erasure.categories), nonce)
 
@@ -222,20 +144,10 @@ class Erasures:
 
     # -- steps -----------------------------------------------------------------------------------------------------
 
-    def _at_least(self, request: str, state: str) -> ErasureStatus:
-        erasure = self.status(request)
-        ledger.require(erasure, state)
-        return erasure
-
-    def _advance(self, request: str, state: str, results: dict[str, Any]) -> ErasureStatus:
-        with self._context.database.write() as connection:
-            return ledger.advance(connection, request, state, results)
-
     def _raise_fence(
         self, connection: Connection, request: str, subject: str, scope: tuple[str, ...], received_at: datetime
     ) -> ErasureStatus:
         """Begin: fence, end this life of the subject or of the categories, and note the erasure."""
-        gate.hold(connection, fencing=True)
         now = self._context.now()
         standing = gate.standing(connection, subject)
         for category in scope or (EVERY,):
@@ -257,7 +169,7 @@ class Erasures:
             "results": ledger.dump({}),
         }
         connection.execute(insert(ERASURES).values(row))
-        return ledger.load(connection, request)
+        return BOOK.load(connection, request)
 
     def _counted(self, erasure: ErasureStatus) -> ErasureStatus:
         """Count what is held now that nothing can be added, and finish the fence."""
@@ -270,9 +182,9 @@ class Erasures:
             "key_version": record.key_version,
         }
         with self._context.database.write() as connection:
-            if ledger.load(connection, erasure.request).state == "Fencing":
-                ledger.save(connection, erasure.request, values)
-            return ledger.load(connection, erasure.request)
+            if BOOK.load(connection, erasure.request, lock=True).state == "Fencing":
+                BOOK.save(connection, erasure.request, values)
+            return BOOK.load(connection, erasure.request)
 
     def _held(self, subject: str, categories: Sequence[str]) -> Holdings:
         paths = self._paths(subject, categories)
@@ -284,39 +196,47 @@ class Erasures:
         paths = self._context.tree.paths(subject)
         return tuple(path for path in paths if not categories or path.category in categories)
 
-    def _note_commit(self, connection: Connection, request: str, change: TreeChange) -> None:
-        """Record a commit inside its own transaction; what follows is done again for a root wrapped anew."""
-        before = ledger.load(connection, request)
-        if before.state == "Complete":
-            raise ErasureConflictError(f"erasure {request} is complete")
-        values = {
-            "state": "Committed",
-            "generation": change.root.generation,
-            "key_version": change.root.key_version,
-            "forgotten_paths": before.forgotten_paths + change.forgotten,
-            "committed_at": self._context.now(),
-        }
-        ledger.save(connection, request, values)
+    def _delete(self, found: ErasureStatus) -> None:
+        subject, categories = found.subject, found.categories
+        purging.delete_objects(self._context, subject, categories)
+        with self._context.database.write() as connection:
+            self._note_deleted(connection, found.request, purging.delete_rows(connection, subject, categories))
 
-    def _note_deleted(self, connection: Connection, request: str) -> dict[str, int]:
-        """Delete rows and record how many, over all attempts, inside one transaction."""
-        erasure = ledger.load(connection, request)
-        counts = purging.delete_rows(connection, erasure.subject, erasure.categories)
-        before = erasure.results.get("deleted", {})
-        total = {name: count + before.get(name, 0) for name, count in counts.items()}
-        ledger.save(connection, request, {"results": ledger.dump({**erasure.results, "deleted": total})})
-        return total
-
-    def _remaining(self, erasure: ErasureStatus, deleted: dict[str, int]) -> list[StorePurged]:
-        subject, categories = erasure.subject, erasure.categories
+    def _remaining(self, found: ErasureStatus) -> list[StorePurged]:
+        subject, categories, deleted = found.subject, found.categories, found.results["deleted"]
         with self._context.database.read() as connection:
             rows = purging.remaining_rows(connection, subject, categories)
         objects = rows["objects"] + len(purging.old_objects(self._context, subject, categories))
         return [
-            StorePurged("tree", erasure.forgotten_paths, len(self._paths(subject, categories))),
+            StorePurged("tree", found.forgotten_paths, len(self._paths(subject, categories))),
             StorePurged("records", deleted["records"], rows["records"]),
             StorePurged("objects", deleted["objects"], objects),
         ]
+
+
+def _status(row: Row[Any]) -> ErasureStatus:
+    return ErasureStatus(
+        request=row.request,
+        state=row.state,
+        subject=row.subject,
+        categories=tuple(json.loads(row.categories)),
+        received_at=row.received_at,
+        fenced_at=row.fenced_at,
+        held=ledger.holdings(json.loads(row.held)),
+        incarnation=row.incarnation,
+        generation=row.generation,
+        key_version=row.key_version,
+        forgotten_paths=row.forgotten_paths,
+        committed_at=row.committed_at,
+        completed_at=row.completed_at,
+        results=json.loads(row.results),
+    )
+
+
+BOOK: Final = Ledger(
+    "erasure", ERASURES, ("Fencing", "Fenced", *ledger.SHARED), ErasureMissingError, ErasureConflictError, _status
+)
+"""`Fencing` is a fence whose holdings have not been counted yet."""
 
 
 def _prefixes(erasure: ErasureStatus) -> list[Prefix]:

@@ -30,9 +30,12 @@ from imagint_privacy.records.context import Context, StorageSettings
 from imagint_privacy.records.database import Database
 from imagint_privacy.records.entries import Draft, Entry, Opened, OpenedStream, Ticket
 from imagint_privacy.records.erasures import Erasures
+from imagint_privacy.records.exports import Exports
 from imagint_privacy.records.nodes import SqlTreeStore
 from imagint_privacy.records.objects import Objects
+from imagint_privacy.records.restrictions import Restrictions
 from imagint_privacy.records.results import CopyResult, LibraryStatus
+from imagint_privacy.records.retention_runs import RetentionRuns
 
 __all__ = ["Draft", "Entry", "Library", "LibraryStatus", "Opened", "OpenedStream", "StorageSettings", "Ticket"]
 
@@ -100,6 +103,9 @@ class Library:
         self.context = context
         self.tree = context.tree
         self.erasures = Erasures(context)
+        self.restrictions = Restrictions(context)
+        self.retention = RetentionRuns(context)
+        self.exports = Exports(context, self.read_stream)
 
     @classmethod
     def open(

@@ -18,14 +18,14 @@ from alembic.util.exc import CommandError
 from sqlalchemy import Connection, insert, select
 
 from imagint_privacy.errors import ForeignTreeError, SchemaError
-from imagint_privacy.records.database import Database
+from imagint_privacy.records.database import POSTGRESQL, Database, Lock, hold
 from imagint_privacy.records.schema import LIBRARY
 
 _SCRIPTS: Final = Path(__file__).parent / "migrations"
 
 
 def prepare(database: Database, tenant: str, now: datetime) -> None:
-    """Migrate the database and mark it as this tenant's.
+    """Migrate the database and mark it as this tenant's; processes that start together do so one after the other.
 
     Raises:
         ForeignTreeError: the database belongs to another tenant.
@@ -33,6 +33,7 @@ def prepare(database: Database, tenant: str, now: datetime) -> None:
         StorageUnavailableError: the database does not answer.
     """
     with database.write() as connection:
+        hold(connection, Lock.SCHEMA, exclusive=True)
         migrate(connection)
         owner = connection.execute(select(LIBRARY.c.tenant)).scalar_one_or_none()
         if owner is None:
@@ -49,6 +50,10 @@ def migrate(connection: Connection) -> None:
     """
     if MigrationContext.configure(connection).get_current_revision() == head():
         return
+    if connection.dialect.name == POSTGRESQL:
+        from imagint_privacy.records import postgresql
+
+        postgresql.take_time(connection)
     config = _config()
     config.attributes["connection"] = connection
     try:

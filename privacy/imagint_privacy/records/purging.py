@@ -17,8 +17,9 @@ from imagint_privacy.purposes import Standing
 from imagint_privacy.records import gate
 from imagint_privacy.records.context import Context
 from imagint_privacy.records.results import Holdings
-from imagint_privacy.records.schema import OBJECTS, RECORDS
+from imagint_privacy.records.schema import OBJECTS, RECORDS, TREE_NODES, TREE_ROOT
 
+_TOUCHED: Final = tuple(table.name for table in (RECORDS, OBJECTS, TREE_NODES, TREE_ROOT))
 _TRIES: Final = 5
 _PAUSE: Final = 0.05
 
@@ -109,7 +110,7 @@ def wipe_log(context: Context) -> None:
         StorageUnavailableError: readers kept it busy all the time.
     """
     for _ in range(_TRIES):
-        if context.database.wipe_log():
+        if context.database.wipe_log(_TOUCHED):
             return
         time.sleep(_PAUSE)
     raise StorageUnavailableError("the database's log is busy", after=1.0)

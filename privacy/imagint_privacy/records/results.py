@@ -158,6 +158,58 @@ class Canaries:
 
 
 @dataclass(frozen=True, slots=True)
+class RetentionCounts:
+    """What retention found in the tree, by category: paths due, withheld and without a rule; subjects looked at."""
+
+    due: Mapping[str, int] = field(default_factory=dict)
+    withheld: Mapping[str, int] = field(default_factory=dict)
+    unknown: Mapping[str, int] = field(default_factory=dict)
+    subjects: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionStatus:
+    """A run of retention, with the results of the steps done so far: what a certificate of it is made from."""
+
+    request: str
+    state: str
+    rules: Mapping[str, Any]
+    rules_digest: str
+    begun_at: datetime
+    counts: RetentionCounts
+    slices: int
+    forgotten: Mapping[str, int]
+    forgotten_paths: int
+    generation: int | None = None
+    key_version: int | None = None
+    committed_at: datetime | None = None
+    completed_at: datetime | None = None
+    results: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Restriction:
+    """A restriction or an objection: what it stops, since when, and whether it still stands."""
+
+    request: str
+    kind: str
+    state: str
+    subject: str
+    categories: tuple[str, ...]
+    purposes: tuple[str, ...]
+    received_at: datetime
+    since: datetime
+    lifted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RestrictionList:
+    """Every restriction and objection of a subject, the oldest first."""
+
+    restrictions: tuple[Restriction, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LibraryStatus:
     """How a library is doing."""
 

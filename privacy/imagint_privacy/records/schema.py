@@ -138,6 +138,44 @@ ERASURES = Table(
     Column("results", Text, nullable=False),
     Column("completed_at", Moment, nullable=True),
 )
+RESTRICTIONS = Table(
+    "restrictions",
+    METADATA,
+    Column("request", String(64), primary_key=True),
+    Column("category", String(32), primary_key=True),
+    Column("subject", String(40), nullable=False, index=True),
+    Column("kind", String(16), nullable=False),
+    Column("purposes", Text, nullable=False),
+    Column("received_at", Moment, nullable=False),
+    Column("since", Moment, nullable=False),
+    Column("lifted_at", Moment, nullable=True),
+    Column("lifted_by", String(64), nullable=True),
+)
+RETENTION_RUNS = Table(
+    "retention_runs",
+    METADATA,
+    Column("request", String(64), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("rules", Text, nullable=False),
+    Column("rules_digest", String(64), nullable=False),
+    Column("begun_at", Moment, nullable=False),
+    Column("counts", Text, nullable=False),
+    Column("walked", LargeBinary(32), nullable=True),
+    Column("slices", Integer, nullable=False),
+    Column("forgotten", Text, nullable=False),
+    Column("generation", BigInteger, nullable=True),
+    Column("key_version", Integer, nullable=True),
+    Column("forgotten_paths", BigInteger, nullable=False),
+    Column("committed_at", Moment, nullable=True),
+    Column("results", Text, nullable=False),
+    Column("completed_at", Moment, nullable=True),
+)
+RETENTION_EXCEPTIONS = Table(
+    "retention_exceptions",
+    METADATA,
+    Column("request", String(64), primary_key=True),
+    Column("subject", String(40), primary_key=True, index=True),
+)
 COPIES = Table(
     "copies",
     METADATA,

@@ -20,6 +20,7 @@ PRIVACY_PREFIX = "/privacy/"
 _NOT_FOUND = ("not_found", "There is no such resource.")
 _CLOSED = "The service cannot reach what it needs to keep your data safe, so it does nothing."
 _BUSY = "An erasure for this person is under way."
+_RESTRICTED = "This person's data is restricted: it is stored and not used."
 
 
 def answer(error: ApiError, *, for_platform: bool) -> JSONResponse:
@@ -61,6 +62,10 @@ def _privacy(error: privacy.PrivacyError) -> ApiError:
             return gateway.UnavailableError("keys_unavailable", _CLOSED, retry_after=5)
         case privacy.SubjectFencedError() | privacy.LateWriteError():
             return gateway.InvalidRequestError("erasure_in_progress", _BUSY, status=409, retry_after=1)
+        case privacy.SubjectRestrictedError():
+            return gateway.ForbiddenError("processing_restricted", _RESTRICTED)
+        case privacy.ObjectedError():
+            return gateway.ForbiddenError("processing_objected", "The person objected to this use of their data.")
     return _privacy_permanent(error)
 
 
@@ -70,17 +75,26 @@ def _privacy_permanent(error: privacy.PrivacyError) -> ApiError:
             return gateway.ForbiddenError("purpose_refused", "This use of the person's data is not allowed.")
         case privacy.KeyDestroyedError():
             return gateway.NotFoundError("key_destroyed", "The key no longer exists.", status=410)
-        case privacy.RecordMissingError() | privacy.ErasureMissingError():
+        case privacy.RecordMissingError() | privacy.RequestMissingError():
             return gateway.NotFoundError(*_NOT_FOUND)
         case privacy.KeyVersionBehindError():
             message = "The tenant key has no such version yet."
             return gateway.InvalidRequestError("key_version_behind", message, status=409)
-        case privacy.ErasureConflictError():
+        case privacy.RequestConflictError():
             message = "This request conflicts with what was asked under the same id, or comes out of order."
-            return gateway.InvalidRequestError("erasure_conflict", message, status=409)
+            return gateway.InvalidRequestError(_conflict(error), message, status=409)
+        case privacy.NotObjectableError():
+            return gateway.InvalidRequestError("not_objectable", "Nobody can object to one of these purposes.")
+        case privacy.RuleInvalidError():
+            return gateway.InvalidRequestError("invalid_value", "A term is not between a day and a hundred years.")
         case privacy.PathInvalidError():
             return gateway.InvalidRequestError("invalid_value", "A name is not in its grammar.")
     return ApiError(type(error).__name__.removesuffix("Error").lower(), "The tenant's data needs attention.")
+
+
+def _conflict(error: privacy.RequestConflictError) -> str:
+    """Name what conflicts: erasure_conflict, restriction_conflict or retention_conflict."""
+    return type(error).__name__.removesuffix("ConflictError").lower() + "_conflict"
 
 
 def _serving(error: serving.ServingError) -> ApiError:

@@ -1,4 +1,6 @@
-"""The privacy API: the operator's steps of an erasure and the prober's canaries, thin over `library.erasures`.
+"""The privacy API: what the operator and the prober ask of a tenant's data plane, thin over the library.
+
+The steps of erasures and of retention, restrictions and objections, canaries.
 
 Nothing is decided here. Every call blocks on the database or on Vault, so each runs in the privacy pool.
 """
@@ -7,14 +9,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from imagint_privacy.purposes import Purpose
 from imagint_privacy.records.erasures import Erasures
-from imagint_privacy.records.results import Waiting, as_json
+from imagint_privacy.records.gate import Kind
+from imagint_privacy.records.library import Library
+from imagint_privacy.records.results import Restriction, Waiting, as_json
+from imagint_privacy.records.retention import MOST_DAYS, MOST_MONTHS, RuleSet, Term
 from imagint_privacy.subjects import SUBJECT_PATTERN
 from imagint_serving.gateway.bodies import read_body
 from imagint_serving.gateway.callers import EITHER, OPERATOR_ONLY, PROBER_ONLY, GivenServices
@@ -32,6 +39,16 @@ Handle = Annotated[str, Field(pattern=SUBJECT_PATTERN)]
 RequestName = Annotated[str, Field(pattern=REQUEST_PATTERN)]
 B = TypeVar("B", bound="Body")
 T = TypeVar("T")
+
+
+class RetentionStep(StrEnum):
+    """The steps of a run after its commit, by their names in the library."""
+
+    COPIES = "copies"
+    CACHES = "caches"
+    PURGE = "purge"
+    COMPLETE = "complete"
+
 
 router = APIRouter(prefix="/privacy/v1")
 
@@ -55,6 +72,48 @@ class CommitBody(Body):
     """Rewrite the tree under a version of the tenant key."""
 
     key_version: Annotated[int, Field(ge=1)]
+
+
+class RestrictBody(Body):
+    """Restrict a subject's data, or object to some purposes."""
+
+    request: RequestName
+    subject: Handle
+    kind: Kind
+    categories: Annotated[tuple[str, ...], Field(max_length=64)] = ()
+    purposes: Annotated[tuple[Purpose, ...], Field(max_length=16)] = ()
+    received_at: AwareDatetime
+
+    @model_validator(mode="after")
+    def _purposes_are_objected_to(self) -> RestrictBody:
+        if self.kind is Kind.RESTRICT and self.purposes:
+            raise ValueError("a restriction names no purposes")
+        return self
+
+
+class TermBody(Body):
+    """How long a category is kept after the end of a month."""
+
+    months: Annotated[int, Field(ge=0, le=MOST_MONTHS)] = 0
+    days: Annotated[int, Field(ge=0, le=MOST_DAYS)] = 0
+
+
+class CountBody(Body):
+    """What retention is to forget, and of whom it is to forget nothing."""
+
+    rules: Annotated[dict[str, TermBody | None], Field(max_length=255)]
+    excepted: Annotated[tuple[Handle, ...], Field(alias="except", max_length=10_000)] = ()
+
+    def rule_set(self) -> RuleSet:
+        """Return the rules as the domain knows them."""
+        given = self.rules.items()
+        return RuleSet({name: None if term is None else Term(term.months, term.days) for name, term in given})
+
+
+class RetainBody(CountBody):
+    """Begin a run of retention."""
+
+    request: RequestName
 
 
 class CanariesBody(Body):
@@ -130,6 +189,71 @@ async def complete(request_id: RequestId, services: GivenServices) -> JSONRespon
     return await _step(services, lambda e: e.complete(request_id))
 
 
+@router.post("/retention/count", dependencies=OPERATOR_ONLY)
+async def count_due(request: Request, services: GivenServices) -> JSONResponse:
+    """Count what a run of retention would forget now, and do nothing."""
+    body = await _read(request, CountBody)
+    return await _ask(services, lambda library: library.retention.count(body.rule_set(), body.excepted))
+
+
+@router.post("/retention", dependencies=OPERATOR_ONLY)
+async def begin_retention(request: Request, services: GivenServices) -> JSONResponse:
+    """Begin a run over everything that is due now."""
+    body = await _read(request, RetainBody)
+    return await _ask(services, lambda library: library.retention.begin(body.request, body.rule_set(), body.excepted))
+
+
+@router.get("/retention/{request_id}", dependencies=EITHER)
+async def show_retention(request_id: RequestId, services: GivenServices) -> JSONResponse:
+    """Say how far a run is."""
+    return await _ask(services, lambda library: library.retention.status(request_id))
+
+
+@router.post("/retention/{request_id}/commit", dependencies=OPERATOR_ONLY)
+async def commit_retention(request_id: RequestId, request: Request, services: GivenServices) -> JSONResponse:
+    """Forget the next slice of what is due, under the new version of the key; 202 while more are to come."""
+    body = await _read(request, CommitBody)
+    return await _ask(services, lambda library: library.retention.commit(request_id, body.key_version))
+
+
+@router.post("/retention/{request_id}/{step}", dependencies=OPERATOR_ONLY)
+async def step_retention(request_id: RequestId, step: RetentionStep, services: GivenServices) -> JSONResponse:
+    """Write and read back the copies, wait for caches, purge, or complete a run."""
+    return await _ask(services, lambda library: getattr(library.retention, step.value)(request_id))
+
+
+@router.post("/restrictions", dependencies=OPERATOR_ONLY)
+async def restrict(request: Request, services: GivenServices) -> JSONResponse:
+    """Let a subject's data be stored and nothing else, or stop the purposes objected to; until lifted."""
+    body = await _read(request, RestrictBody)
+    return await _ask(services, lambda library: _restrict(library, body))
+
+
+@router.get("/restrictions/{request_id}", dependencies=EITHER)
+async def show_restriction(request_id: RequestId, services: GivenServices) -> JSONResponse:
+    """Say how a restriction or an objection stands."""
+    return await _ask(services, lambda library: library.restrictions.status(request_id))
+
+
+@router.post("/restrictions/{request_id}/lift", dependencies=OPERATOR_ONLY)
+async def lift(request_id: RequestId, services: GivenServices) -> JSONResponse:
+    """End a restriction or an objection."""
+    return await _ask(services, lambda library: library.restrictions.lift(request_id))
+
+
+@router.get("/subjects/{handle}/restrictions", dependencies=EITHER)
+async def restrictions(handle: Annotated[str, Path(pattern=SUBJECT_PATTERN)], services: GivenServices) -> JSONResponse:
+    """List every restriction and objection of a subject."""
+    return await _ask(services, lambda library: library.restrictions.of(handle))
+
+
+def _restrict(library: Library, body: RestrictBody) -> Restriction:
+    known = library.restrictions
+    if body.kind is Kind.RESTRICT:
+        return known.restrict(body.request, body.subject, body.categories, received_at=body.received_at)
+    return known.object_to(body.request, body.subject, body.purposes, body.categories, received_at=body.received_at)
+
+
 @router.get("/root", dependencies=PROBER_ONLY)
 async def root(services: GivenServices) -> JSONResponse:
     """Return the wrapped root of the tree, for the prober to keep."""
@@ -159,7 +283,11 @@ async def holdings(handle: Annotated[str, Path(pattern=SUBJECT_PATTERN)], servic
 
 
 async def _step(services: Services, call: Callable[[Erasures], T]) -> JSONResponse:
-    result = await services.privacy_workers.run(call, services.library.erasures)
+    return await _ask(services, lambda library: call(library.erasures))
+
+
+async def _ask(services: Services, call: Callable[[Library], T]) -> JSONResponse:
+    result = await services.privacy_workers.run(call, services.library)
     if isinstance(result, Waiting):
         wait = {"retry-after": str(math.ceil(result.retry_after))}
         return JSONResponse(as_json(result), status_code=202, headers=wait)

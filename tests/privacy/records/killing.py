@@ -1,4 +1,4 @@
-"""Run by test_crashes: kill -9 a real process at every commit of an erasure, and let the next one finish.
+"""Run by test_crashes: kill -9 a real process at every commit of what forgets, and let the next one finish.
 
 Each process is forked from this one, which holds the fake Vault and plays the operator; everything else is on disk.
 """
@@ -12,7 +12,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from imagint_privacy.purposes import Purpose
 from imagint_privacy.records import database, objects
 from imagint_privacy.records.database import Database
 from imagint_privacy.records.library import Draft, Library, StorageSettings
+from imagint_privacy.records.retention import RuleSet, Term
 
 KEY = "tenant-acme"
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -30,9 +31,9 @@ objects._sync = lambda *_: None
 database._PRAGMAS = (*database._PRAGMAS, "PRAGMA synchronous = OFF")  # type: ignore[assignment,misc]
 
 
-def opened(folder: Path) -> Library:
+def opened(folder: Path, now: datetime = NOW) -> Library:
     storage = StorageSettings(f"sqlite:///{folder}/records.db", f"file://{folder}/objects", (f"file://{folder}/copy",))
-    return Library.open("acme", storage, transit.tenant_key(KEY), key_name=KEY, replica="one", now=lambda: NOW)
+    return Library.open("acme", storage, transit.tenant_key(KEY), key_name=KEY, replica="one", now=lambda: now)
 
 
 def in_a_process(work: Callable[[], None]) -> bool:
@@ -77,14 +78,25 @@ def killed_at(number: int) -> None:
 
 
 def begin(folder: Path) -> None:
-    library = opened(folder)
-    for person, name in (("ann", "1"), ("bob", "2")):
+    for person, name, made in (("ann", "1", NOW - timedelta(days=100)), ("bob", "2", NOW)):
+        library = opened(folder, made)
         ticket = library.begin(library.handle(person), Purpose.GENERATE)
         library.store(ticket, [Draft(name, "images", "image/png", person.encode(), large=True)])
+        library.close()
+
+
+def retain(folder: Path) -> None:
+    library = opened(folder)
+    library.retention.begin("req", RuleSet({"images": Term(months=1)}))
+    library.retention.commit("req", 2)
+    library.retention.copies("req")
+    library.retention.caches("req")
+    library.retention.purge("req")
+    library.retention.complete("req")
     library.close()
 
 
-def steps(folder: Path) -> None:
+def erase(folder: Path) -> None:
     library = opened(folder)
     ann = library.handle("ann")
     library.erasures.fence("req", ann, received_at=NOW)
@@ -96,11 +108,11 @@ def steps(folder: Path) -> None:
     library.close()
 
 
-def check(folder: Path) -> None:
+def check(folder: Path, what: str) -> None:
     library = opened(folder)
-    status = library.erasures.status("req")
+    status: Any = library.erasures.status("req") if what == "erasure" else library.retention.status("req")
     if (status.state, status.forgotten_paths) != ("Complete", 1):
-        raise RuntimeError(f"the erasure is {status.state}")
+        raise RuntimeError(f"the {what} is {status.state}")
     if library.read(library.handle("bob"), "2", Purpose.DELIVER).content != b"bob":
         raise RuntimeError("a survivor was lost")
     if library.erasures.holdings(library.handle("ann")).paths:
@@ -108,7 +120,8 @@ def check(folder: Path) -> None:
     library.close()
 
 
-def main(root: Path) -> None:
+def main(root: Path, what: str) -> None:
+    steps = {"erasure": erase, "retention": retain}[what]
     transit.admin().ensure(KEY)
     start = root / "start"
     in_a_process(lambda: begin(start))
@@ -129,10 +142,10 @@ def main(root: Path) -> None:
         in_a_process(lambda folder=folder: steps(folder))  # type: ignore[misc]
         transit.admin().raise_minimum(KEY, 2)
         transit.admin().trim(KEY, 2)
-        in_a_process(lambda folder=folder: check(folder))  # type: ignore[misc]
+        in_a_process(lambda folder=folder: check(folder, what))  # type: ignore[misc]
         shutil.rmtree(folder)
     sys.stdout.write(f"{killed} times killed\n")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])

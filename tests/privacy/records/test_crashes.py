@@ -23,6 +23,8 @@ from imagint_privacy.records import database, objects
 from imagint_privacy.records.database import Database
 from imagint_privacy.records.library import Draft, Library
 from imagint_privacy.records.objects import Objects
+from imagint_privacy.records.retention import RuleSet, Term
+from imagint_privacy.records.retention_runs import RetentionRuns
 
 RUNNER = Path(__file__).with_name("killing.py")
 
@@ -180,10 +182,73 @@ def test_a_write_that_crashes_at_any_point_is_there_or_not_there(rig: Any, point
     assert crashed >= 6
 
 
-def test_a_process_killed_at_any_commit_leaves_an_erasure_that_the_next_one_finishes(tmp_path: Path) -> None:
+def _retain(rig: Any, library: Library) -> None:
+    """A whole run of retention in slices of one person, by an operator who remembers nothing."""
+    runs = RetentionRuns(library.context, slice_subjects=1)
+    begun = runs.begin("run", RuleSet({"images": Term(days=1), "prompts": Term(days=1)}))
+    state = rig.transit.admin().state("tenant-acme")
+    version = max(state.latest_version, 2)
+    if state.latest_version == 1 and begun.state == "Begun":
+        version = rig.rotate()
+    while runs.commit("run", version).state == "Waiting":
+        pass
+    runs.copies("run")
+    while runs.caches("run").state == "Waiting":
+        rig.seconds += 1
+    rig.trim(version)
+    runs.purge("run")
+    runs.complete("run")
+
+
+def test_a_run_of_retention_that_crashes_at_any_point_is_finished_by_the_next_process(
+    rig: Any, points: Points, tmp_path: Path
+) -> None:
+    rig.seconds = -100 * 86400
+    library = rig.open()
+    for person in ("ann", "bob"):
+        rig.keep(library, person, person)
+    library.copy_tree()
+    rig.seconds = 0
+    carol = rig.keep(library, "carol", "carol")
+    rig.close()
+    before, vault = tmp_path / "before", rig.transit.snapshot()
+    shutil.copytree(rig.folder, before)
+    crashed = 0
+    while True:
+        shutil.rmtree(rig.folder)
+        shutil.copytree(before, rig.folder)
+        rig.transit.restore(vault)
+        points.passed, points.crash_at = 0, crashed + 1
+        try:
+            _retain(rig, rig.open("first"))
+        except Crashed:
+            crashed += 1
+        else:
+            break
+        rig.close()
+        points.crash_at = 0
+        library = rig.open("second")
+        assert library.read(carol, "img_carol", Purpose.DELIVER).content == b"image of carol" * 50, "lost between"
+        _retain(rig, library)
+        done = library.retention.status("run")
+        assert (done.state, done.slices, done.forgotten) == ("Complete", 2, {"images": 2, "prompts": 2})
+        stores = {store["store"]: (store["deleted"], store["remaining"]) for store in done.results["purge"]}
+        assert (stores["tree"], stores["records"], stores["objects"]) == ((4, 0), (4, 0), (2, 0))
+        assert library.read(carol, "img_carol", Purpose.DELIVER).content == b"image of carol" * 50
+        assert all(name.startswith(carol) for name in library.context.objects.list())
+        rig.close()
+    assert crashed > 40
+
+
+@pytest.mark.parametrize("what", ["erasure", "retention"])
+def test_a_process_killed_at_any_commit_leaves_what_the_next_one_finishes(tmp_path: Path, what: str) -> None:
     """The same with real processes and kill -9: see killing.py."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", RUNNER, tmp_path], capture_output=True, text=True, timeout=250, check=False
+        [sys.executable, "-W", "error", RUNNER, tmp_path, what],
+        capture_output=True,
+        text=True,
+        timeout=250,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     killed = int(done.stdout.split()[0])

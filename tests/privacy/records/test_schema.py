@@ -17,9 +17,10 @@ from imagint_privacy.records.database import Database
 from imagint_privacy.records.schema import METADATA
 
 
-@pytest.fixture
-def migrated(tmp_path: Path) -> Any:
-    database = Database(f"sqlite:///{tmp_path}/records.db")
+@pytest.fixture(params=["sqlite", "postgresql"])
+def migrated(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    postgresql = request.param == "postgresql"
+    database = Database(request.getfixturevalue("new_database")() if postgresql else f"sqlite:///{tmp_path}/records.db")
     with database.write() as connection:
         migrating.migrate(connection)
     yield database
@@ -37,8 +38,12 @@ def test_migrating_again_changes_nothing(migrated: Any) -> None:
         assert MigrationContext.configure(connection).get_current_revision() == migrating.head()
 
 
-def test_a_migration_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    database = Database(f"sqlite:///{tmp_path}/records.db")
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_migration_that_fails_leaves_nothing_behind(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    postgresql = kind == "postgresql"
+    database = Database(request.getfixturevalue("new_database")() if postgresql else f"sqlite:///{tmp_path}/records.db")
     upgrade = command.upgrade
 
     def fail(*given: Any) -> None:
@@ -92,6 +97,7 @@ def test_every_object_is_named_as_the_inventory_says(rig: Any) -> None:
     assert kinds == {("nodes", 2), ("roots", 1)}
 
 
+@pytest.mark.parametrize("migrated", ["sqlite"], indirect=True)
 def test_what_deletes_leaves_no_trace_and_what_commits_is_on_disk(migrated: Any) -> None:
     with migrated.read() as connection:
         settings = {
