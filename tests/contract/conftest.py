@@ -64,18 +64,14 @@ class FakeService:
 class RealVault:
     """A Vault of our own: initialised, unsealed, with the two mounts."""
 
-    def __init__(self, binary: Path, folder: Path) -> None:
+    def __init__(self, binary: Path, folder: Path, *options: str) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.address = f"http://127.0.0.1:{port}"
+        self._command = [str(binary), "-listen", f"127.0.0.1:{port}", "-storage", str(folder / "storage"), *options]
         self._log = (folder / "vault.log").open("wb")
-        self.process = subprocess.Popen(
-            [binary, "-listen", f"127.0.0.1:{port}", "-storage", folder / "storage"],
-            stdout=self._log,
-            stderr=self._log,
-            start_new_session=True,
-        )
+        self.process = self._started()
         answer = self._wait("PUT", "sys/init", {"secret_shares": 1, "secret_threshold": 1})
         self._unseal_key, self.token = answer["keys_base64"][0], answer["root_token"]
         self.unseal()
@@ -83,6 +79,16 @@ class RealVault:
             self.http("POST", f"sys/mounts/{mount}", {"type": "transit"})
         self.http("POST", "transit/config/keys", {"disable_upsert": True})
         self.http("POST", "evidence/keys/certificates", {"type": "ed25519"})
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(self._command, stdout=self._log, stderr=self._log, start_new_session=True)
+
+    def restart(self) -> None:
+        """Start it again on the same storage after it was killed, and unseal it."""
+        self.process.wait(10)
+        self.process = self._started()
+        self._wait("PUT", "sys/unseal", {"key": self._unseal_key})
+        self._wait("GET", "sys/mounts")
 
     def http(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()
