@@ -316,8 +316,12 @@ def test_the_models_probe_makes_an_image_and_keeps_none(
 ) -> None:
     operator = issuer.bearer(Role.OPERATOR)
     deadline = time.monotonic() + 20
-    status = lambda: client.get("/privacy/v1/status", headers=operator).json()  # noqa: E731
-    while not any(copy["verified_at"] for copy in status()["copies"]):
+
+    def copied() -> bool:
+        status = client.get("/privacy/v1/status", headers=operator).json()
+        return any(copy["verified_at"] for copy in status["copies"])
+
+    while not copied():
         assert time.monotonic() < deadline  # the first copy of the tree is under way
         time.sleep(0.02)
 
