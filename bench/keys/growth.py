@@ -127,7 +127,9 @@ def _figures(plan: Plan, rows: dict[int, dict[str, float]], found: Findings) -> 
     found.set("forget_one_1e6_over_1e3", large["forget_one_ms"] / small["forget_one_ms"])
     found.set("forget_one_1e6_over_1e3_cpu", large["forget_one_cpu_ms"] / small["forget_one_cpu_ms"])
     found.set("forget_batch_per_s", large["forget_batch_per_s"])
-    found.set("insert_per_s", large["insert_batch_per_s"])
+    groups = [group for group in plan.insert_groups if group <= plan.sizes[-1]]
+    found.set("insert_per_s", large[f"insert_group_{groups[-1]}_per_s"])
+    found.set("insert_batch_per_s", large["insert_batch_per_s"])
     found.set("insert_by_threads_per_s", large["insert_by_threads_per_s"])
     found.set("lookup_warm_per_s", large["lookup_warm_per_s"])
     found.set("lookup_cold_p99_ms", large["lookup_cold_p99_ms"])
