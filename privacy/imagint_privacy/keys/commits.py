@@ -96,9 +96,8 @@ class Committer(Generic[Tx]):
         for number in range(ATTEMPTS):
             try:
                 return attempt()
-            except (GenerationConflictError, NodeGoneError):
-                self._view.pause(number)
-                self._view.reload()
+            except (GenerationConflictError, NodeGoneError) as error:
+                self._view.follow(number, error)
             except (PermanentError, RefusedAlongside):
                 raise
             except BaseException:

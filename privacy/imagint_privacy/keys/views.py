@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from imagint_privacy.errors import NodeGoneError, StaleTreeError, TreeContendedError
+from imagint_privacy.errors import NodeGoneError, NodeTamperedError, StaleTreeError, TreeContendedError
 from imagint_privacy.keys import seals
 from imagint_privacy.keys.caches import KeyCache, NodeCache
 from imagint_privacy.keys.edits import LEAF_LIMIT, Edit
@@ -149,17 +149,28 @@ class View(Generic[Tx]):
         """Walk from the current root; a walk that meets a node which another process replaced begins again.
 
         Raises:
+            NodeTamperedError: a node of the current root does not open, or is not there.
             TreeContendedError: the tree changed under every attempt.
         """
         for attempt in range(ATTEMPTS):
             try:
                 return walk(self.confirmed().root)
-            except NodeGoneError:
-                self.pause(attempt)
-                self.reload()
+            except NodeGoneError as error:
+                self.follow(attempt, error)
             finally:
                 self.nodes.trim()
         raise TreeContendedError("the tree changed under every attempt to read it")
+
+    def follow(self, attempt: int, error: Exception) -> None:
+        """Read the root anew because another process was first, or because a node was not there.
+
+        Raises:
+            NodeTamperedError: a node was not there, and the root that leads to it is still the current one.
+        """
+        known = self._seen
+        self.pause(attempt)
+        if self.reload().record.generation == known and isinstance(error, NodeGoneError):
+            raise NodeTamperedError(error.message) from None
 
     def pause(self, attempt: int) -> None:
         """Let other processes go first for a moment, longer each time."""
