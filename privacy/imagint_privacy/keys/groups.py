@@ -118,9 +118,10 @@ class Waiting(Generic[Tx]):
         group = Group(self._take())
         members = list(group.members)
         try:
-            commit(group)
-        except Exception as error:
-            self._failed(members, error, commit)
+            try:
+                commit(group)
+            except Exception as error:
+                self._failed(members, error, commit)
         except BaseException:
             _end(members, StorageUnavailableError("the commit was cut off"))
             raise

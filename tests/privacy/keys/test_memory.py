@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
+from imagint_privacy.errors import StorageUnavailableError
 from imagint_privacy.keys.paths import KeyPath, Prefix
 
 Path = Callable[..., KeyPath]
@@ -55,3 +58,31 @@ def test_the_caches_stay_within_their_bounds_and_the_tree_stays_right(rig: Any, 
     assert {p: tree.lookup(p) for p in paths} == keys
     assert tree._view.nodes._bytes <= 2000
     assert len(tree._view.keys) <= 5
+
+
+def test_forgetting_leaves_nothing_of_what_another_process_replaced(
+    rig: Any, path: Path, subject: Callable[[int], str]
+) -> None:
+    tree, other = rig.open(), rig.open()
+    key = tree.ensure([path(1)])[path(1)]
+    other.ensure([path(n) for n in range(2, 6)])
+    tree.refresh()
+    tree.forget([Prefix(subject(1))], key_version=1)
+    assert not any(key in bytes(node) for node in tree._view.nodes._nodes.values())
+
+
+def test_following_a_store_that_does_not_answer_drops_what_was_open(
+    rig: Any, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = rig.open()
+    tree.ensure([path(1)])
+
+    def fail() -> None:
+        raise StorageUnavailableError("the database does not answer")
+
+    monkeypatch.setattr(rig.store, "generation", fail)
+    monkeypatch.setattr(rig.store, "head", fail)
+    rig.time += 60
+    with pytest.raises(StorageUnavailableError):
+        tree.refresh()
+    assert (tree._view.open, len(tree._view.nodes), len(tree._view.keys)) == (None, 0, 0)

@@ -306,12 +306,20 @@ def test_another_tenants_tree_is_refused_by_name(rig: Any, path: Path) -> None:
         KeyTree.open("other", rig.store, rig.transit.tenant_key("tenant-acme"))
 
 
-def test_a_node_that_is_gone_for_good_ends_the_search_by_name(rig: Any, path: Path) -> None:
-    rig.open().ensure([path(n) for n in range(100)])
-    root = rig.store.current.record.digest
-    rig.store.kept = {root: rig.store.kept[root]}
-    with pytest.raises(TreeContendedError):
-        rig.open().lookup(path(1))
+@pytest.mark.parametrize("act", ["look up", "insert", "forget"])
+def test_a_node_that_is_gone_for_good_is_named_at_once(rig: Any, path: Path, act: str) -> None:
+    rig.open().ensure([path(1)])
+    tree, calls = rig.open(), len(rig.transit.calls)
+    for digest in set(rig.store.kept) - {rig.store.current.record.digest}:
+        del rig.store.kept[digest]
+    acts: dict[str, Callable[[], object]] = {
+        "look up": lambda: tree.lookup(path(1)),
+        "insert": lambda: tree.ensure([path(1)]),
+        "forget": lambda: tree.forget([Prefix(path(1).subject)], key_version=1),
+    }
+    with pytest.raises(NodeTamperedError, match=r"node [0-9a-f]{16} is not in the store"):
+        acts[act]()
+    assert len(rig.transit.calls) - calls < 8
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
