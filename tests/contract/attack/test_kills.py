@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[3]
     ("kind", "points"),
     [
         pytest.param("erasure", 90, id="our process, at every write and every call of Vault of an erasure"),
+        pytest.param("retention", 90, id="our process, at every write and every call of Vault of a run of retention"),
         pytest.param("upload", 19, id="our process, at every write of an upload of three chunks"),
         pytest.param("vault", 18, id="Vault, before and after it hears each call of an erasure"),
         pytest.param("sabotage", 6, id="nobody, but one step is left out: then the checks themselves must fail"),
