@@ -92,7 +92,7 @@ class Kept:
 class LibraryStates(RuleBasedStateMachine):
     """One library, an operator, and everything that can go wrong between them."""
 
-    new_rig: ClassVar[Callable[[], Any]]
+    new_rig: ClassVar[Any]
 
     def __init__(self) -> None:
         super().__init__()
@@ -163,7 +163,7 @@ class LibraryStates(RuleBasedStateMachine):
     @rule()
     def write_late(self) -> None:
         """Who began before an erasure of the person is refused for ever; everybody else is not."""
-        person, ticket, erased = self.tickets.pop(0)
+        person, ticket, erased = self.tickets.pop()
         made = {name: Kept(person, "images", kept.content, True) for name, kept in self._drafts(person, 1).items()}
         if self.erasures[person] > erased:
             with pytest.raises(LateWriteError):
@@ -182,6 +182,7 @@ class LibraryStates(RuleBasedStateMachine):
     @rule(person=PEOPLE, scope=SCOPES, crash=POINTS)
     def erase(self, person: str, scope: tuple[str, ...], crash: int) -> None:
         """An erasure that dies anywhere is finished by the next process, which asks for every step again."""
+        self.begin(person)
         request = f"req-{self._number()}"
         state = self.rig.transit.admin().state(KEY)
         Points.left = crash
@@ -223,6 +224,7 @@ class LibraryStates(RuleBasedStateMachine):
     def copy_tree(self) -> None:
         assert len({copy.generation for copy in self.library.copy_tree()}) == 1
 
+    @precondition(lambda self: len(self.backups) < 3)
     @rule()
     def back_up(self) -> None:
         folder = self.rig.folder.parent / f"backup-{len(self.backups)}"
@@ -284,6 +286,6 @@ def test_any_sequence_with_crashes_ends_as_the_model_says(
     run_state_machine_as_test(
         LibraryStates,
         settings=settings(
-            max_examples=20, stateful_step_count=14, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=32, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
