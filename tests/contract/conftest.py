@@ -11,7 +11,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,6 +34,8 @@ class KeyService(Protocol):
     def signer(self) -> Signer: ...
     def seal(self) -> None: ...
     def unseal(self) -> None: ...
+    def snapshot(self) -> Any: ...
+    def restore(self, snapshot: Any) -> None: ...
 
 
 @dataclass
@@ -60,6 +62,12 @@ class FakeService:
     def unseal(self) -> None:
         self.transit.sealed = False
 
+    def snapshot(self) -> Any:
+        return self.transit.snapshot()
+
+    def restore(self, snapshot: Any) -> None:
+        self.transit.restore(snapshot)
+
 
 class RealVault:
     """A Vault of our own: initialised, unsealed, with the two mounts."""
@@ -72,6 +80,7 @@ class RealVault:
         self._command = [str(binary), "-listen", f"127.0.0.1:{port}", "-storage", str(folder / "storage"), *options]
         self._log = (folder / "vault.log").open("wb")
         self.process = self._started()
+        self._folder, self._snapshots = folder, 0
         answer = self._wait("PUT", "sys/init", {"secret_shares": 1, "secret_threshold": 1})
         self._unseal_key, self.token = answer["keys_base64"][0], answer["root_token"]
         self.unseal()
@@ -129,6 +138,29 @@ class RealVault:
         self.http("PUT", "sys/unseal", {"key": self._unseal_key})
         self._wait("GET", "sys/mounts")
 
+    def snapshot(self) -> Any:
+        """Copy the storage of a Vault that stands still."""
+        self._snapshots += 1
+        kept = self._folder / f"snapshot-{self._snapshots}"
+        self._swap(lambda: shutil.copytree(self._folder / "storage", kept))
+        return kept
+
+    def restore(self, snapshot: Any) -> None:
+        """Put a copy of the storage in place of the present one."""
+        shutil.rmtree(self._folder / "gone", ignore_errors=True)
+
+        def put_back() -> None:
+            (self._folder / "storage").rename(self._folder / "gone")
+            shutil.copytree(snapshot, self._folder / "storage")
+
+        self._swap(put_back)
+
+    def _swap(self, work: Callable[[], object]) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(10)
+        work()
+        self.restart()
+
     def stop(self) -> None:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(10)
@@ -161,6 +193,18 @@ def real_vault(vault_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     yield vault
     vault.stop()
     shutil.rmtree(folder)
+
+
+@pytest.fixture(params=["fake", "vault"])
+def own_key_service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KeyService]:
+    """A key service that a test may stop and restore: nobody else uses it."""
+    if request.param == "fake":
+        yield FakeService()
+        return
+    (tmp_path / "vault").mkdir()
+    vault = RealVault(request.getfixturevalue("vault_binary"), tmp_path / "vault")
+    yield vault
+    vault.stop()
 
 
 @pytest.fixture(params=["fake", "vault"])

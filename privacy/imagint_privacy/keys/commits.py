@@ -75,7 +75,10 @@ class Committer(Generic[Tx]):
             return
 
     def forget(self, prefixes: Collection[Prefix], key_version: int, alongside: Alongside[Tx] | None) -> Edit:
-        """Forget under a fresh root key, wrapped under `key_version` or newer; every old key falls out of memory.
+        """Forget under a fresh root key, wrapped under `key_version` or newer.
+
+        What it forgets falls out of memory: the old root and its key, every node that held a forgotten key, and the
+        forgotten keys. The rest of the cache is part of the new tree as well, and stays.
 
         Raises:
             KeyVersionBehindError: the newest version of the tenant's key is older.
@@ -128,7 +131,7 @@ class Committer(Generic[Tx]):
         base = self._view.confirmed()
         root, edit = self._edited(base, wish)
         opened = self._commit(base, root, edit, fresh, alongside)
-        self._view.drop()
+        base.wipe()
         self._view.adopt(opened, edit)
         return edit
 
@@ -147,7 +150,7 @@ class Committer(Generic[Tx]):
         since = generation if key.since is None else key.since
         record = RootRecord(generation, key.version, key.wrapped, digest, since)
         dead = (*edit.dead, base.record.digest)
-        change = TreeChange(base.record.generation, record, {**edit.fresh, digest: sealed}, dead, edit.forgotten)
+        change = TreeChange(base.record.generation, record, {**edit.fresh, digest: sealed}, dead, len(edit.gone))
         self._view.store.commit(change, alongside)
         held = key.key if key.since is not None else bytearray(key.key)
         return OpenRoot(record, held, plain, base.until)

@@ -130,6 +130,7 @@ class View(Generic[Tx]):
         """Make a root that was just committed the open one, and wipe what it replaced."""
         for digest in edit.dead:
             self.nodes.drop(digest)
+        self.keys.drop(edit.gone)
         for digest, plain in edit.plain.items():
             self.nodes.put(digest, plain)
         if self.open is not None:

@@ -223,6 +223,20 @@ def test_the_root_is_shown_to_the_prober_wrapped(client: TestClient, erasure: Er
     assert root["ciphertext"].startswith("vault:v1:")
 
 
+def test_a_tree_of_before_what_the_operator_destroyed_is_not_served(
+    client: TestClient, acme: TenantRig, erasure: Erasure, jane: tuple[str, list[str]]
+) -> None:
+    body = {"below": 2}
+    assert client.post("/privacy/v1/destroyed", json=body, headers=erasure.prober).status_code == 403
+    assert client.post("/privacy/v1/destroyed", json={"below": 0}, headers=erasure.operator).status_code == 400
+    assert read(client, acme, jane[1][0]) == 200
+    assert client.post("/privacy/v1/destroyed", json=body, headers=erasure.operator).json() == body
+    time.sleep(0.1)  # the age of the cache
+    assert read(client, acme, jane[1][0]) == 503
+    status = client.get("/privacy/v1/status", headers=erasure.operator).json()
+    assert (status["ready"], status["reason"]) == (False, "restored_from_before")
+
+
 def test_a_person_of_whom_nothing_is_held_is_said_to_hold_nothing(
     client: TestClient, issuer: FakeIssuer, transit: FakeTransit
 ) -> None:
@@ -301,10 +315,23 @@ def test_the_models_probe_makes_an_image_and_keeps_none(
     client: TestClient, issuer: FakeIssuer, acme: TenantRig
 ) -> None:
     operator = issuer.bearer(Role.OPERATOR)
-    before = sorted(p.name for p in acme.folder.rglob("*"))
+    deadline = time.monotonic() + 20
+
+    def copied() -> bool:
+        status = client.get("/privacy/v1/status", headers=operator).json()
+        return any(copy["verified_at"] for copy in status["copies"])
+
+    while not copied():
+        assert time.monotonic() < deadline  # the first copy of the tree is under way
+        time.sleep(0.02)
+
+    def kept() -> list[str]:
+        return sorted(path.name for path in acme.folder.rglob("*") if not path.name.startswith("records.db"))
+
+    before = kept()
     answer = client.post("/privacy/v1/models/shapes/probe", headers=operator)
     assert (answer.status_code, answer.json()["ok"]) == (200, True)
-    assert sorted(p.name for p in acme.folder.rglob("*")) == before
+    assert kept() == before
     assert client.post("/privacy/v1/models/none/probe", headers=operator).status_code == 404
     acme.generators.apps.clear()
     answer = client.post("/privacy/v1/models/shapes/probe", headers=operator)
