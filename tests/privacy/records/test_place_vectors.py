@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,7 +59,7 @@ def _location() -> str:
     return writing._location(ticket, entry)
 
 
-MADE_OF = {
+MADE_OF: dict[str, Callable[[], str]] = {
     "canary": lambda: canaries._sealed(_context(_bytes("data key", 32)), "req-1", PATH, b"n" * 32),
     "copied_root": lambda: copying._root_document(RECORD).decode("ascii"),
     "name_of_a_copied_root": lambda: copying.root_name(RECORD.generation),
