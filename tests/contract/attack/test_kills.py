@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("kind", "points"),
     [
@@ -26,7 +27,7 @@ def test_what_was_killed_is_finished_by_the_next_process(
 ) -> None:
     runner = [sys.executable, "-W", "error", "-m", "tests.contract.attack.killing", str(vault_binary)]
     done = subprocess.run(
-        [*runner, str(tmp_path), kind], cwd=ROOT, capture_output=True, text=True, timeout=280, check=False
+        [*runner, str(tmp_path), kind], cwd=ROOT, capture_output=True, text=True, timeout=580, check=False
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.split()[0]) >= points
