@@ -1,6 +1,6 @@
 """Run by test_kills: kill -9 a real process at every write and every call of Vault, and let the next one finish.
 
-    python -m tests.contract.attack.killing VAULT-BINARY FOLDER erasure|upload|vault|sabotage
+    python -m tests.contract.attack.killing VAULT-BINARY FOLDER erasure|retention|upload|vault|sabotage
 
 Everything is real: Vault is a process with its files, the tenant is SQLite, a folder of objects and two tree copies.
 Every process of ours is forked from this one. `points` are the moments before and after everything that leaves the
@@ -11,7 +11,6 @@ hears it, and after it did but before it answers.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
@@ -20,12 +19,12 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import obstore
-from tests.contract.attack.aftermath import check_bytes, check_erased, check_kept
+from tests.contract.attack.aftermath import PEOPLE, Aftermath, check_bytes, check_erased, check_kept
+from tests.contract.attack.points import Points, in_a_process, kill_self
 from tests.contract.conftest import RealVault
 
 from imagint_privacy.errors import KeysUnavailableError, PrivacyError
@@ -35,6 +34,8 @@ from imagint_privacy.purposes import Purpose
 from imagint_privacy.records import backups, copying, database, objects, purging
 from imagint_privacy.records.database import Database
 from imagint_privacy.records.library import Draft, Library, StorageSettings
+from imagint_privacy.records.retention import RuleSet, Term
+from imagint_privacy.records.retention_runs import RetentionRuns
 from imagint_privacy.vault import KeyAdmin, TenantKey, VaultSession
 
 START, LANES = "tenant-start", 2
@@ -47,50 +48,6 @@ database._PRAGMAS = (*database._PRAGMAS, "PRAGMA synchronous = OFF")  # type: ig
 objects._PART = 1 << 20  # type: ignore[misc]
 
 
-class Points:
-    """Counts the points that this process passes, and acts at one of them."""
-
-    def __init__(self, at: int, act: Callable[[], None]) -> None:
-        self.passed, self.at, self.act = 0, at, act
-
-    def reach(self) -> None:
-        self.passed += 1
-        if self.passed == self.at:
-            self.act()
-
-    def around(self, holder: Any, name: str) -> None:
-        """Put a point before and one behind every call."""
-        call = getattr(holder, name)
-
-        def surrounded(*given: Any, **named: Any) -> Any:
-            self.reach()
-            result = call(*given, **named)
-            self.reach()
-            return result
-
-        setattr(holder, name, surrounded)
-
-    def everywhere(self) -> None:
-        """Put points around everything that leaves the process."""
-        write, reach = Database.write, self.reach
-
-        @contextlib.contextmanager
-        def writing(self: Database) -> Iterator[Any]:
-            with write(self) as connection:
-                yield connection
-                reach()
-            reach()
-
-        Database.write = writing  # type: ignore[method-assign]
-        for holder, name in ((obstore, "put"), (obstore, "delete"), (objects, "_unlink"), (Database, "wipe_log")):
-            self.around(holder, name)
-        self.around(VaultSession, "_send")
-
-
-def kill_self() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 @dataclass(frozen=True)
 class Scene:
     """One tenant, before something happens to it."""
@@ -99,12 +56,12 @@ class Scene:
     folder: Path
     key: str
 
-    def opened(self, wrapper: RootWrapper | None = None) -> Library:
+    def opened(self, wrapper: RootWrapper | None = None, **around: Any) -> Library:
         data = self.folder / "data"
         copies = tuple(f"file://{self.folder}/copy-{number}" for number in (1, 2))
         storage = StorageSettings(f"sqlite:///{data}/records.db", f"file://{data}/objects", copies)
         wrapper = wrapper or TenantKey(self.vault.session(), self.key)
-        return Library.open("acme", storage, wrapper, key_name=self.key, replica="one")
+        return Library.open("acme", storage, wrapper, key_name=self.key, replica="one", **around)
 
     def admin(self) -> KeyAdmin:
         return KeyAdmin(self.vault.session())
@@ -124,15 +81,17 @@ class Scene:
 
 def populate(scene: Scene) -> None:
     scene.admin().ensure(START)
-    library = scene.opened()
-    for person in ("ann", "bob", "carol"):
+    for person in PEOPLE:
+        # What ann and eve have is old: a run of retention is due for both.
+        made = datetime.now(UTC) - timedelta(days=100 if person in {"ann", "eve"} else 0)
+        library = scene.opened(now=lambda made=made: made)
         ticket = library.begin(library.handle(person), Purpose.GENERATE)
         drafts = [
             Draft(f"gen-{person}", "prompts", "generation", b"prompt of " + person.encode()),
             Draft(f"img-{person}", "images", "image/png", IMAGE + person.encode(), large=True),
         ]
         library.store(ticket, drafts)
-    library.close()
+        library.close()
 
 
 # -- what is interrupted ---------------------------------------------------------------------------------------------
@@ -161,6 +120,30 @@ def erase(scene: Scene) -> None:
     library.close()
 
 
+def retain(scene: Scene) -> None:
+    """A whole run of retention, one subject in each commit, by such an operator."""
+    library, admin = scene.opened(), scene.admin()
+    runs = RetentionRuns(library.context, slice_subjects=1)
+    status = runs.begin("req", RuleSet({"images": Term(months=1), "prompts": Term(months=1)}))
+    state = admin.state(scene.key)
+    if state is None:
+        raise RuntimeError("the key is gone")
+    version = state.latest_version
+    if status.key_version is None and version == library.erasures.root().key_version:
+        version = admin.rotate(scene.key)
+    while runs.commit("req", version).state == "Waiting":
+        continue
+    runs.copies("req")
+    while runs.caches("req").state == "Waiting":
+        time.sleep(0.02)
+    admin.raise_minimum(scene.key, version)
+    admin.trim(scene.key, version)
+    runs.purge("req")
+    runs.complete("req")
+    check_bytes(scene, library, ("ann", "eve"))
+    library.close()
+
+
 def upload(scene: Scene, points: Points) -> None:
     """Keep a row and an object of three chunks together."""
 
@@ -181,32 +164,6 @@ def upload(scene: Scene, points: Points) -> None:
 # -- processes -------------------------------------------------------------------------------------------------------
 
 
-def in_a_process(work: Callable[[], None], meanwhile: Callable[[], None] = lambda: None) -> bool:
-    """Run in a process of its own; say whether it lived to the end.
-
-    Raises:
-        RuntimeError: it ended by an error, not by being killed.
-    """
-    child = os.fork()
-    if not child:
-        try:
-            work()
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    ended, status = os.waitpid(child, os.WNOHANG)
-    while not ended:
-        meanwhile()
-        time.sleep(0.002)
-        ended, status = os.waitpid(child, os.WNOHANG)
-    if os.WIFSIGNALED(status):
-        return False
-    if os.WEXITSTATUS(status):
-        raise RuntimeError("a process failed")
-    return True
-
-
 def killed_erasure(scene: Scene, number: int) -> bool:
     """Kill it at its n-th point; the next process asks for every step again. Say whether there was such a point."""
 
@@ -217,6 +174,22 @@ def killed_erasure(scene: Scene, number: int) -> bool:
     def second() -> None:
         erase(scene)
         check_erased(scene)
+
+    lived = in_a_process(first)
+    in_a_process(second)
+    return not lived
+
+
+def killed_retention(scene: Scene, number: int) -> bool:
+    """The same for a run of retention over two people's data."""
+
+    def first() -> None:
+        Points(number, kill_self).everywhere()
+        retain(scene)
+
+    def second() -> None:
+        retain(scene)
+        check_erased(scene, Aftermath(("ann", "eve"), (4,), "retention"))
 
     lived = in_a_process(first)
     in_a_process(second)
@@ -234,7 +207,7 @@ def killed_upload(scene: Scene, number: int) -> bool:
     def second() -> None:
         check_kept(scene)
         erase(scene)
-        check_erased(scene, (2, 3))
+        check_erased(scene, Aftermath(paths=(2, 4)))
 
     lived = in_a_process(first)
     in_a_process(second)
@@ -308,6 +281,7 @@ SABOTAGES: tuple[tuple[Any, str, Any], ...] = (
 )
 ATTACKS: dict[str, tuple[Callable[[Scene, int], bool], int]] = {
     "erasure": (killed_erasure, LANES),
+    "retention": (killed_retention, LANES),
     "upload": (killed_upload, LANES),
     "vault": (killed_vault, 1),
     "sabotage": (sabotaged, 1),
