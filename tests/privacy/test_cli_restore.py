@@ -197,6 +197,8 @@ def test_without_a_place_the_command_says_what_is_missing(bench: Bench, argument
         pytest.param("a: [", id="no YAML"),
         pytest.param("tenant: acme\nsecret: x", id="an unknown name"),
         pytest.param("tenant: acme\nvault: none", id="vault is no mapping"),
+        pytest.param("tenant: 2026-13-45", id="a date that is none"),
+        pytest.param("a: " + "[" * 2000 + "]" * 2000, id="lists without end"),
     ],
 )
 def test_a_wrong_settings_file_is_wrong_usage(bench: Bench, content: str) -> None:
