@@ -14,6 +14,7 @@ import pytest
 from imagint_privacy.errors import BackupRefusedError, StorageUnavailableError
 from imagint_privacy.purposes import Purpose
 from imagint_privacy.records import backups, restore
+from imagint_privacy.records.database import Database
 from imagint_privacy.records.library import Library
 from imagint_privacy.records.objects import Objects
 from imagint_privacy.records.reinstating import reinstate
@@ -159,14 +160,14 @@ def test_a_backup_is_read_where_nobody_can_write_and_stays_as_it_is(
     rig.keep(library, "ann", "1")
     backups.back_up(library, tmp_path / "backup")
     lose_everything(library)
-    real, opened = os.access, restore.Database
+    real = os.access
 
-    def database(url: str) -> Any:
+    def database(url: str) -> Database:
         assert str(tmp_path / "backup") not in url, "SQLite would write beside it"
-        return opened(url)
+        return Database(url)
 
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK and real(path, mode))
-    monkeypatch.setattr(restore, "Database", database)
+    monkeypatch.setattr("imagint_privacy.records.restore.Database", database)
     assert reinstate(tmp_path / "backup", library, EVERYTHING, apply=True).counts == {"Brought": 2}
 
 
