@@ -144,6 +144,14 @@ def test_what_an_erasure_has_forgotten_is_left_for_it_to_count(rig: Any, library
     assert (purged["tree"], purged["records"]) == (held.paths, sum(held.records.values()))
 
 
+def test_a_fence_of_one_category_keeps_no_run_from_deleting_another(rig: Any, library: Library) -> None:
+    ann = library.handle("ann")
+    library.erasures.fence("e1", ann, ("prompts",), received_at=rig.now())
+    rig.retain(library, "run", RuleSet({"images": Term(months=1), "prompts": Term(months=1)}))
+    assert ids(library, "ann") == {"gen_a-old", "gen_ann-new", "img_ann-new"}
+    assert not any("img_a-old" in name for name in library.context.objects.list())
+
+
 def test_an_erasure_and_a_run_take_turns_and_both_are_carried_out(rig: Any, library: Library) -> None:
     ann = library.handle("ann")
     library.retention.begin("run", RULES)
