@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from imagint_privacy.errors import (
     RecordMissingError,
+    RetentionConflictError,
 )
 from imagint_privacy.keys.paths import Prefix
 from imagint_privacy.purposes import Purpose
@@ -62,6 +63,15 @@ def test_what_is_restricted_fenced_or_excepted_is_withheld_and_what_has_no_rule_
     rig.retain(library, "run-2", rules)
     assert ids(library, "ann", "carol") == {"gen_ann", "gen_carol"}, "what was withheld is taken by the next run"
     assert ids(library, "bob") == {"gen_bob", "img_bob"}, "the erasure counts what it forgets itself"
+
+
+def test_a_run_that_is_known_with_other_exceptions_is_refused(rig: Any, library: Library) -> None:
+    ann, bob = library.handle("ann"), library.handle("bob")
+    library.retention.begin("run", RULES, (ann,))
+    with pytest.raises(RetentionConflictError):
+        library.retention.begin("run", RULES, (bob,))
+    rig.erase(library, "req", ann)
+    assert library.retention.begin("run", RULES, (ann,)).request == "run"
 
 
 def test_a_restriction_that_is_lifted_during_a_run_withholds_to_its_end(rig: Any, library: Library) -> None:
