@@ -228,3 +228,28 @@ def test_options_go_before_the_file_and_another_tenants_database_is_refused(benc
     unknown = bench.run("copies", "verify", "--database", f"sqlite:///{bench.folder}/none.db")
     assert (unknown.exit_code, "holds no tree of this tenant" in unknown.stderr) == (1, True)
     assert not (bench.folder / "none.db").exists()
+
+
+def test_a_tree_for_an_older_database_takes_the_forgotten_along(bench: Bench, tmp_path: Path) -> None:
+    ann, bob = bench.people
+    shutil.copytree(bench.folder, tmp_path / "older", ignore=lambda *_: ["copy"])
+    library = bench.opened()
+    library.erasures.fence("req", ann, received_at=datetime.now(UTC))
+    version = bench.transit.admin().rotate(KEY)
+    library.erasures.commit("req", version)
+    library.erasures.copies("req")
+    library.close()
+    bench.transit.admin().raise_minimum(KEY, version)
+    bench.transit.admin().trim(KEY, version)
+    bench.lose("records.db", "objects")
+    shutil.copytree(tmp_path / "older", bench.folder, dirs_exist_ok=True)
+    restored = bench.run("restore", "tree", "--apply", "--json")
+    assert restored.exit_code == 0, restored.stderr
+    assert (answer(restored)["recordsPurged"], answer(restored)["objectsPurged"]) == (2, 1)
+    looked = bench.run("restore", "purge", "--json")
+    assert answer(looked) == {"applied": False, "records": 0, "objects": 0}
+    library = bench.opened()
+    assert library.entries(ann, Purpose.ACCESS) == ()
+    assert {entry.subject for entry in library.entries(bob, Purpose.ACCESS)} == {bob}
+    assert not [name for name in library.context.objects.list() if name.startswith(ann)]
+    library.close()

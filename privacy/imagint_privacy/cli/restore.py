@@ -1,6 +1,6 @@
-"""`imagint restore data` and `imagint restore tree`: what a backup or a tree copy can still give back.
+"""`imagint restore data`, `tree` and `purge`: what a backup or a tree copy can still give back, and what it must not.
 
-Both only look, and say what they would do, until `--apply` is given. Exit codes: see `opening`.
+All only look, and say what they would do, until `--apply` is given. Exit codes: see `opening`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+from pydantic.alias_generators import to_camel
 
 from imagint_privacy.cli.opening import EPILOG, INCOMPLETE, copies_of, explained, key_of, library_of, show
 from imagint_privacy.cli.places import Place, place_options
 from imagint_privacy.cli.progress import shown
 from imagint_privacy.errors import PathInvalidError
 from imagint_privacy.keys.paths import check_category, check_subject
+from imagint_privacy.records import expired
 from imagint_privacy.records.database import Database
 from imagint_privacy.records.entries import check_record_id
 from imagint_privacy.records.recovering import Lost, recover_tree
@@ -128,13 +130,46 @@ def tree(place: Place, apply: bool, as_json: bool) -> None:
             )
         finally:
             lost.database.close()
+        gone = _purged(place, apply=True) if apply else (0, 0)
     if as_json:
-        show({"applied": found.applied, "store": found.store, "generation": found.generation,
-              "keyVersion": found.key_version, "nodes": found.nodes, "subjects": found.subjects,
-              "replaced": found.replaced})  # fmt: skip
+        names = ("applied", "store", "generation", "key_version", "nodes", "subjects", "replaced")
+        told = {to_camel(name): getattr(found, name) for name in names}
+        show({**told, "recordsPurged": gone[0], "objectsPurged": gone[1]})
         return
     verb = "is now the database's" if apply else "opens whole; nothing was changed: --apply brings it back"
     click.echo(
         f"the tree of generation {found.generation} ({found.nodes} nodes, {found.subjects} subjects, key version "
         f"{found.key_version}) {verb}"
     )
+    _tell_purged(*gone, apply=apply)
+
+
+@restore.command(epilog=EPILOG)
+@click.option("--apply", is_flag=True, help="Delete; without it, only look.")
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON, for programs.")
+@place_options
+def purge(place: Place, apply: bool, as_json: bool) -> None:
+    """Delete records and objects whose keys the tree no longer holds: what `restore tree --apply` does at its end.
+
+    They open for nobody, but an older database that was given the current tree still lists them.
+    """
+    with explained(json_too=as_json):
+        records, objects = _purged(place, apply=apply)
+    if as_json:
+        show({"applied": apply, "records": records, "objects": objects})
+        return
+    _tell_purged(records, objects, apply=apply)
+    if not apply:
+        click.echo(
+            f"{records} records and {objects} objects open for nobody; nothing was changed: --apply deletes them"
+        )
+
+
+def _purged(place: Place, *, apply: bool) -> tuple[int, int]:
+    with library_of(place) as library:
+        return expired.sweep(library.context, apply=apply)
+
+
+def _tell_purged(records: int, objects: int, *, apply: bool) -> None:
+    if apply:
+        click.echo(f"{records} records and {objects} objects of the forgotten were deleted")

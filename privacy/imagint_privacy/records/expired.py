@@ -1,4 +1,4 @@
-"""Rows and objects of due months whose keys are gone: what retention deletes, page by page.
+"""Rows and objects whose keys are gone: what retention deletes of due months, and a restored tree of all, page by page.
 
 A key is asked for in the tree itself, not in a list of what was forgotten: so nothing is deleted that still opens,
 whatever became of a restriction meanwhile. What an erasure has fenced is left to the erasure. An object's month is
@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Table, and_, exists, false, or_, select, tuple_
+from sqlalchemy import ColumnElement, Row, Table, and_, delete, exists, false, or_, select, true, tuple_
 
 from imagint_privacy.keys.paths import ALWAYS, KeyPath, period_of
 from imagint_privacy.purposes import EVERY
+from imagint_privacy.records import purging
 from imagint_privacy.records.context import Context
 from imagint_privacy.records.retention import end_of
 from imagint_privacy.records.schema import FENCES, OBJECTS, RECORDS
@@ -22,9 +23,9 @@ PAGE: Final = 1000
 
 
 class Expired:
-    """What is left of forgotten months; `newest` is the newest month of each category that is due."""
+    """What is left of the forgotten; `newest` is the newest month of each category that is due, None for all of all."""
 
-    def __init__(self, context: Context, newest: Mapping[str, str]) -> None:
+    def __init__(self, context: Context, newest: Mapping[str, str] | None) -> None:
         self._context = context
         self._newest = newest
 
@@ -36,7 +37,7 @@ class Expired:
         """
         dated = [
             and_(RECORDS.c.category == category, RECORDS.c.period != ALWAYS, RECORDS.c.period <= newest)
-            for category, newest in self._newest.items()
+            for category, newest in (self._newest or {}).items()
         ]
         columns = [RECORDS.c[name] for name in ("subject", "record_id", "category", "period")]
         for rows in self._pages(RECORDS, columns, dated):
@@ -51,7 +52,7 @@ class Expired:
         """
         dated = [
             and_(OBJECTS.c.category == category, OBJECTS.c.created_at < end_of(newest))
-            for category, newest in self._newest.items()
+            for category, newest in (self._newest or {}).items()
         ]
         columns = [OBJECTS.c[name] for name in ("subject", "record_id", "category", "created_at", "location")]
         for rows in self._pages(OBJECTS, columns, dated):
@@ -63,8 +64,9 @@ class Expired:
         free = ~exists().where(FENCES.c.subject == table.c.subject, here)
         place = tuple_(table.c.subject, table.c.record_id)
         after = ("", "")
+        due = or_(false(), *dated) if self._newest is not None else true()
         while True:
-            query = select(*columns).where(or_(false(), *dated), free, place > tuple_(*after)).limit(PAGE)
+            query = select(*columns).where(due, free, place > tuple_(*after)).limit(PAGE)
             with self._context.database.read() as connection:
                 rows = list(connection.execute(query.order_by(table.c.subject, table.c.record_id)))
             if not rows:
@@ -77,3 +79,28 @@ class Expired:
         tree = self._context.tree
         alive = {path for subject in {path.subject for path, _ in paths} for path in tree.paths(subject)}
         return [row for path, row in paths if path not in alive]
+
+
+def sweep(context: Context, *, apply: bool) -> tuple[int, int]:
+    """Count the rows and objects whose keys the tree does not hold, and delete them if asked to.
+
+    An older database that was given the current tree has such rows: of everybody who was forgotten in between.
+
+    Raises:
+        KeysUnavailableError, StorageUnavailableError: try again; what was deleted stays deleted.
+    """
+    expired, counts = Expired(context, None), [0, 0]
+    for objects in expired.objects():
+        counts[1] += len(objects)
+        if apply and objects:
+            context.objects.delete(list(objects.values()))
+            with context.database.write() as connection:
+                connection.execute(delete(OBJECTS).where(OBJECTS.c.record_id.in_(list(objects))))
+    for records in expired.records():
+        counts[0] += len(records)
+        if apply and records:
+            with context.database.write() as connection:
+                connection.execute(delete(RECORDS).where(RECORDS.c.record_id.in_(records)))
+    if apply:
+        purging.wipe_log(context)
+    return counts[0], counts[1]

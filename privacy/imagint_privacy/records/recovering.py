@@ -29,7 +29,15 @@ from imagint_privacy.records import guarding, migrating
 from imagint_privacy.records.copying import CopiedTree, newest_generation
 from imagint_privacy.records.database import Database
 from imagint_privacy.records.objects import Objects
-from imagint_privacy.records.schema import COPIES, COPY_ATTEMPTS, LIBRARY, TREE_DEAD, TREE_NODES, TREE_ROOT
+from imagint_privacy.records.schema import (
+    COPIES,
+    COPY_ATTEMPTS,
+    LIBRARY,
+    REPLICAS,
+    TREE_DEAD,
+    TREE_NODES,
+    TREE_ROOT,
+)
 from imagint_privacy.records.surveying import Health, Surveyed, survey
 from imagint_privacy.records.verifying import Progress, loader, opened_root
 
@@ -157,7 +165,7 @@ def _bring(lost: Lost, nodes: Iterator[Surveyed], head: Head, held: int, progres
     with lost.database.write() as connection:
         if (connection.execute(select(func.max(TREE_ROOT.c.generation))).scalar_one() or 0) != held:
             raise GenerationConflictError("somebody else changed the database meanwhile")
-        for table in (TREE_NODES, TREE_DEAD, TREE_ROOT, COPIES, COPY_ATTEMPTS):
+        for table in (TREE_NODES, TREE_DEAD, TREE_ROOT, COPIES, COPY_ATTEMPTS, REPLICAS):
             connection.execute(delete(table))
         _put_root(connection, head)
         while batch := list(islice(nodes, _BATCH)):

@@ -28,6 +28,8 @@ from imagint_serving.gateway.workers import Workers
 BEAT_SECONDS = 1.0
 COPY_SECONDS = 60.0
 """The tree's copies are at most about this much older than the tree: who loses the database loses no more keys."""
+SWEEP_SECONDS = 24 * 3600.0
+"""How often what killed uploads left behind is deleted."""
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 0.1, 2.0
 
 _log = logging.getLogger("ray.serve.imagint.gateway")
@@ -40,6 +42,7 @@ class LibraryKeeper:
         self._open = open_library
         self._library: Library | None = None
         self._copied = -COPY_SECONDS
+        self._swept = -SWEEP_SECONDS
         self._reason = ("not_ready", "The service is starting.")
 
     @property
@@ -78,6 +81,7 @@ class LibraryKeeper:
                 _log.info("the library is open")
             await workers.run(library.beat)
             await self._copy(workers, library)
+            await self._sweep(workers, library)
         except (PrivacyError, ApiError, OSError) as error:
             self._note(error)
             return False
@@ -91,6 +95,12 @@ class LibraryKeeper:
             await workers.run(library.copy_tree)
         except CopyFailedError:
             _log.warning("the copies of the key tree are behind; the next try comes in %d s", COPY_SECONDS)
+
+    async def _sweep(self, workers: Workers, library: Library) -> None:
+        if time.monotonic() - self._swept < SWEEP_SECONDS:
+            return
+        self._swept = time.monotonic()
+        await workers.run(library.sweep_uploads)
 
     def _note(self, error: Exception) -> None:
         reason = (reason_code(error), "The service cannot reach its keys or its storage.")

@@ -20,7 +20,7 @@ class CountingLibrary:
     """Counts what the keeper asks of a library."""
 
     def __init__(self, *, copies_fail: bool = False) -> None:
-        self.beats, self.copies, self.copies_fail = 0, 0, copies_fail
+        self.beats, self.copies, self.sweeps, self.copies_fail = 0, 0, 0, copies_fail
         self.fifth = threading.Event()
 
     def beat(self) -> int:
@@ -34,6 +34,10 @@ class CountingLibrary:
         if self.copies_fail:
             raise CopyFailedError("the store is away")
         return ()
+
+    def sweep_uploads(self) -> int:
+        self.sweeps += 1
+        return 0
 
 
 @pytest.mark.parametrize("fails", [pytest.param(False, id="the copy works"), pytest.param(True, id="the copy fails")])
@@ -49,5 +53,5 @@ async def test_the_tree_is_copied_soon_and_rarely_and_the_beat_goes_on(
     with contextlib.suppress(asyncio.CancelledError):
         await task
     workers.close()
-    assert library.copies == 1
+    assert (library.copies, library.sweeps) == (1, 1)
     assert keeper.library is cast(Library, library)
