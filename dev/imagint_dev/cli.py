@@ -9,7 +9,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import click
 from pydantic import ValidationError
 from rich.console import Console
 
-from imagint_dev import binaries, files, processes, tables
+from imagint_dev import binaries, files, processes, tables, tenants
 from imagint_dev.demo.command import demo
 from imagint_dev.errors import AlreadyRunningError, StackError
 from imagint_dev.options import EVERYTHING, StackOptions
@@ -180,6 +180,16 @@ def env(state: Path | None) -> None:
     }
     for name, value in variables.items():
         click.echo(f"export {name}={shlex.quote(value)}")
+
+
+def tenant_settings(state: Path, tenant: str) -> Mapping[str, Any]:
+    """Say where the stack keeps a tenant; `imagint restore --state` asks.
+
+    Raises:
+        click.ClickException: no stack runs there, or it has no such tenant.
+    """
+    with _explained():
+        return tenants.settings_of(state, tenant)
 
 
 commands = [build, up, down, status, kubectl, env, demo]

@@ -90,7 +90,7 @@ async def assembled(settings: Settings, keys: Vault, clock: Clock = utc_now) -> 
         world = World(clock, settings.resync_seconds, lambda: writer.view, Waker(queue))
         ring, recorder = KeyRing(keys.admin), Recorder(client, socket.gethostname())
         peers = Peers(client, ring, gateways, prober, keys.signer, _issuer(settings), clock, _salt)
-        observer, executor = Observer(client, ring, gateways), Executor(client, ring)
+        observer, executor = Observer(client, ring, gateways), Executor(client, ring, gateways)
         controllers: dict[str, Controller] = {
             TENANTS.kind: TenantController(client, observer, executor, recorder, world),
             MODEL_DEPLOYMENTS.kind: ModelController(client, gateways, recorder, world),

@@ -5,6 +5,8 @@
     │   ├── KeysUnavailableError         Vault is sealed, unreachable, too slow, or refuses the log-in
     │   ├── StorageUnavailableError      the database or the object store does not answer
     │   ├── StaleTreeError               the database answered with an older tree than one already seen
+    │   ├── KeyBehindError               Vault was restored: its key is older than the tree
+    │   ├── KeyRevivedError              Vault opens again what was destroyed: it was restored, and not trimmed since
     │   ├── GenerationConflictError      another writer changed the tree first (the tree itself tries again)
     │   ├── NodeGoneError                a node of an older root is no longer there (likewise)
     │   ├── TreeContendedError           lost the compare-and-swap on the tree too often
@@ -76,6 +78,14 @@ class StorageUnavailableError(RetryableError):
 
 class StaleTreeError(RetryableError):
     """The database answered with an older tree than one this process has already seen."""
+
+
+class KeyBehindError(RetryableError):
+    """Vault's key is older than the tree: it was restored from before a rotation, and opens nothing."""
+
+
+class KeyRevivedError(RetryableError):
+    """Vault opens again what was destroyed: nothing is served until the old versions are destroyed once more."""
 
 
 class GenerationConflictError(RetryableError):

@@ -206,6 +206,10 @@ class TenantKey:
         answer = self._session.call("post", f"{self._mount}/decrypt/{self.name}", {"ciphertext": ciphertext})
         return base64.b64decode(_text(answer, "plaintext"))
 
+    def state(self) -> KeyState | None:
+        """Return the key's state, or None; as `keys.ports.KeyWatcher`."""
+        return _state(self._session, self._mount, self.name)
+
 
 def _state(session: VaultSession, mount: str, name: str) -> KeyState | None:
     try:

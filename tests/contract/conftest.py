@@ -11,7 +11,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,6 +34,8 @@ class KeyService(Protocol):
     def signer(self) -> Signer: ...
     def seal(self) -> None: ...
     def unseal(self) -> None: ...
+    def snapshot(self) -> Any: ...
+    def restore(self, snapshot: Any) -> None: ...
 
 
 @dataclass
@@ -60,6 +62,12 @@ class FakeService:
     def unseal(self) -> None:
         self.transit.sealed = False
 
+    def snapshot(self) -> Any:
+        return self.transit.snapshot()
+
+    def restore(self, snapshot: Any) -> None:
+        self.transit.restore(snapshot)
+
 
 class RealVault:
     """A Vault of our own: initialised, unsealed, with the two mounts."""
@@ -67,15 +75,10 @@ class RealVault:
     def __init__(self, binary: Path, folder: Path) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.address = f"http://127.0.0.1:{port}"
-        self._log = (folder / "vault.log").open("wb")
-        self.process = subprocess.Popen(
-            [binary, "-listen", f"127.0.0.1:{port}", "-storage", folder / "storage"],
-            stdout=self._log,
-            stderr=self._log,
-            start_new_session=True,
-        )
+            self._port = free.getsockname()[1]
+        self.address = f"http://127.0.0.1:{self._port}"
+        self._binary, self._folder, self._snapshots = binary, folder, 0
+        self._start()
         answer = self._wait("PUT", "sys/init", {"secret_shares": 1, "secret_threshold": 1})
         self._unseal_key, self.token = answer["keys_base64"][0], answer["root_token"]
         self.unseal()
@@ -83,6 +86,15 @@ class RealVault:
             self.http("POST", f"sys/mounts/{mount}", {"type": "transit"})
         self.http("POST", "transit/config/keys", {"disable_upsert": True})
         self.http("POST", "evidence/keys/certificates", {"type": "ed25519"})
+
+    def _start(self) -> None:
+        self._log = (self._folder / "vault.log").open("ab")
+        self.process = subprocess.Popen(
+            [self._binary, "-listen", f"127.0.0.1:{self._port}", "-storage", self._folder / "storage"],
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,
+        )
 
     def http(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()
@@ -123,6 +135,30 @@ class RealVault:
         self.http("PUT", "sys/unseal", {"key": self._unseal_key})
         self._wait("GET", "sys/mounts")
 
+    def snapshot(self) -> Any:
+        """Copy the storage of a Vault that stands still."""
+        self._snapshots += 1
+        kept = self._folder / f"snapshot-{self._snapshots}"
+        self._swap(lambda: shutil.copytree(self._folder / "storage", kept))
+        return kept
+
+    def restore(self, snapshot: Any) -> None:
+        """Put a copy of the storage in place of the present one."""
+        shutil.rmtree(self._folder / "gone", ignore_errors=True)
+
+        def put_back() -> None:
+            (self._folder / "storage").rename(self._folder / "gone")
+            shutil.copytree(snapshot, self._folder / "storage")
+
+        self._swap(put_back)
+
+    def _swap(self, work: Callable[[], object]) -> None:
+        self.stop()
+        work()
+        self._start()
+        self._wait("PUT", "sys/unseal", {"key": self._unseal_key})
+        self._wait("GET", "sys/mounts")
+
     def stop(self) -> None:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(10)
@@ -155,6 +191,18 @@ def real_vault(vault_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     yield vault
     vault.stop()
     shutil.rmtree(folder)
+
+
+@pytest.fixture(params=["fake", "vault"])
+def own_key_service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KeyService]:
+    """A key service that a test may stop and restore: nobody else uses it."""
+    if request.param == "fake":
+        yield FakeService()
+        return
+    (tmp_path / "vault").mkdir()
+    vault = RealVault(request.getfixturevalue("vault_binary"), tmp_path / "vault")
+    yield vault
+    vault.stop()
 
 
 @pytest.fixture(params=["fake", "vault"])

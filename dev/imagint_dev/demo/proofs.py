@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imagint_dev.demo.people import MadeImage
+from imagint_dev.tenants import storage_of
 from imagint_privacy.errors import KeyForbiddenError, PrivacyError
 from imagint_privacy.keys.ports import Refusal
 from imagint_privacy.records import backups, restore
@@ -44,19 +45,10 @@ def tenant_key(state: Path, vault: str, *, owner: str, speaker: str) -> TenantKe
     return TenantKey(VaultSession(vault, "dataplane", token), f"tenant-{owner}")
 
 
-def _newest(folder: Path) -> Path:
-    """The folder of the tenant's present incarnation: a tenant made anew under an old name gets another."""
-    return max((path for path in folder.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
-
-
 @contextmanager
 def _library(state: Path, vault: str, tenant: str) -> Iterator[Library]:
-    data = _newest(state / "data" / tenant)
-    storage = StorageSettings(
-        database=f"sqlite:///{data}/records.db",
-        objects=f"file://{data}/objects",
-        tree_copies=(f"file://{state}/copies/{tenant}/{data.name}",),
-    )
+    kept = storage_of(state, tenant)
+    storage = StorageSettings(kept["database"], kept["objects"], tuple(kept["treeCopies"]))
     wrapper = tenant_key(state, vault, owner=tenant, speaker=tenant)
     library = Library.open(tenant, storage, wrapper, key_name=f"tenant-{tenant}", replica="reader")
     try:

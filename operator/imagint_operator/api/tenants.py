@@ -5,6 +5,7 @@ Declares fields and their limits only. What the operator makes of them is in `im
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -146,6 +147,10 @@ class KeyStatus(ApiModel):
     """Its name in the transit engine."""
     version: Annotated[int, Field(ge=1)]
     """The version in use."""
+    destroyed_below: Annotated[int, Field(ge=0)] = 0
+    """Every version below this one was destroyed, and is destroyed again if a restored Vault brings it back."""
+    replayed_at: datetime | None = None
+    """When that was last necessary."""
 
 
 class TenantStatus(ApiModel):

@@ -38,6 +38,7 @@ class FakeTenant:
     root_version: int = 1
     copied_generation: int = 1
     cached_generation: int = 1
+    required: int = 0
     erasures: dict[str, FakeErasure] = field(default_factory=dict)
 
 
@@ -61,7 +62,15 @@ class FakeGateways(FakeServer):
         name, _, rest = path.strip("/").partition("/privacy/v1/")
         match method, rest.split("/"):
             case "GET", ["status"]:
-                return 200, {"tenant": name, "ready": self.ready, "reason": "", "key_version": 1}
+                return 200, {
+                    "tenant": name,
+                    "ready": self.ready,
+                    "reason": "",
+                    "key_version": self.tenant(name).root_version,
+                }
+            case "POST", ["destroyed"]:
+                self.tenant(name).required = body["below"]
+                return 200, body
             case "POST", ["models", model, "probe"]:
                 return error(503, "model_unavailable") if model in self.failing_models else (200, _PICTURE)
             case "POST", ["erasures"]:

@@ -49,6 +49,10 @@ class Gateways:
         """How the Gateway is."""
         return parsed(GatewayStatus, (await self._send(tenant, "GET", "status", seconds=GLANCE_SECONDS))[1])
 
+    async def require_key(self, tenant: str, below: int) -> None:
+        """Have the Gateway serve no tree wrapped under a version of the key that was destroyed."""
+        await self._send(tenant, "POST", "destroyed", {"below": below}, seconds=GLANCE_SECONDS)
+
     async def probe_model(self, tenant: str, model: str) -> ModelProbe:
         """Have the model make a tiny picture."""
         answer = await self._send(tenant, "POST", f"models/{model}/probe", {}, seconds=LONG_SECONDS)

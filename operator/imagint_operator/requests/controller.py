@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import dataclasses
 
+from imagint_operator import names
 from imagint_operator.api.requests import DataSubjectRequest, StepName, StepState
 from imagint_operator.conditions import Verdict, no, turned
 from imagint_operator.errors import OperatorError, RetryableError
 from imagint_operator.kube import statuses
 from imagint_operator.kube.events import Recorder
-from imagint_operator.kube.resources import DATA_SUBJECT_REQUESTS, ObjectKey
+from imagint_operator.kube.resources import DATA_SUBJECT_REQUESTS, TENANTS, ObjectKey
 from imagint_operator.requests import progress
 from imagint_operator.requests.execute import KEY_OPERATIONS, Erasure, Peers, execute
 from imagint_operator.requests.observations import COMPLETE, Observed
 from imagint_operator.requests.observe import observe
-from imagint_operator.requests.plan import Decision, Rest, Run, Wait, plan, step, without_looking
+from imagint_operator.requests.plan import Decision, Operation, Rest, Run, Wait, plan, step, without_looking
 from imagint_operator.world import World
 
 FAILED_SECONDS = 10.0
@@ -119,6 +120,8 @@ class RequestController:
         draft.status = progress.advanced(draft.status, run.step, finding, self._world.clock())
         if finding.failed:
             raise StepFailedError(run.step)
+        if run.operation is Operation.CONFIRM_TRIM:  # the Tenant records what is destroyed, to see that it stays so
+            self._world.wake(ObjectKey(TENANTS.kind, "", names.tenant_of(draft.request.metadata.namespace or "")))
         if run.operation in KEY_OPERATIONS:
             key = await self._peers.keys.state(draft.request.metadata.namespace or "")
             observed = dataclasses.replace(observed, key=key)

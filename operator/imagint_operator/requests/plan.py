@@ -140,12 +140,16 @@ def _next(request: DataSubjectRequest, name: StepName, observed: Observed) -> De
     if observed.key is None:
         return Wait("KeyMissing", "Vault has no key for this tenant: nothing can be destroyed in an orderly way")
     if name is StepName.ROTATE:
-        return _rotation(name, request.status.key_versions, observed.key)
+        return _rotation(name, request.status.key_versions, observed)
     return _trimming(request, name, observed.key)
 
 
-def _rotation(name: StepName, versions: KeyVersions | None, key: KeyState) -> Decision:
+def _rotation(name: StepName, versions: KeyVersions | None, observed: Observed) -> Decision:
     """Rule 2. A version above `from` was made by an earlier attempt (or by hand): it is used."""
+    key, tenant = observed.key, observed.tenant
+    recorded = tenant.status.key.destroyed_below if tenant and tenant.status.key else 0
+    if key is None or key.latest_version < recorded:
+        return Wait("KeyBehind", "Vault's key is older than recorded: it was restored from a snapshot")
     if versions is None:
         return Run(name, Operation.RECORD_VERSIONS)
     if key.latest_version < versions.from_:

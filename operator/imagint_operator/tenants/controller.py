@@ -55,7 +55,7 @@ class TenantController:
         if acted or behind or (written and tenant.status.key != after.key):
             self._world.wake(SERVE)
         for condition in turned(tenant.status.conditions, after.conditions):
-            if condition.type in {READY, GATEWAY_READY}:
+            if condition.type in {READY, GATEWAY_READY} or condition.reason == "KeyReplayed":
                 prefix = "Gateway" if condition.type == GATEWAY_READY else ""
                 await self._recorder.record(tenant, condition, action="Reconcile", prefix=prefix)
 

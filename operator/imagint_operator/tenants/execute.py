@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 
 from imagint_operator import names
 from imagint_operator.api.tenants import Tenant
+from imagint_operator.dataplane.gateways import Gateways
 from imagint_operator.errors import OperatorError
 from imagint_operator.keyrings import KeyRing
 from imagint_operator.kube.client import KubeClient
@@ -17,7 +19,9 @@ from imagint_operator.tenants.plan import (
     Action,
     AddFinalizer,
     Apply,
+    CloseGateway,
     DeleteNamespace,
+    DestroyAgain,
     DestroyKey,
     EnsureKey,
     RemoveFinalizer,
@@ -27,9 +31,10 @@ from imagint_operator.tenants.plan import (
 class Executor:
     """Does what a plan says."""
 
-    def __init__(self, client: KubeClient, keys: KeyRing) -> None:
+    def __init__(self, client: KubeClient, keys: KeyRing, gateways: Gateways) -> None:
         self._client = client
         self._keys = keys
+        self._gateways = gateways
 
     async def execute(self, tenant: Tenant, actions: tuple[Action, ...], observed: Observed) -> Observed:
         """The finalizer and the namespace first, then what stands inside it and the key, side by side.
@@ -40,6 +45,9 @@ class Executor:
         for action in actions:
             if isinstance(action, AddFinalizer | RemoveFinalizer):
                 await self._finalizer(tenant, present=isinstance(action, AddFinalizer))
+            elif isinstance(action, CloseGateway):
+                with contextlib.suppress(OperatorError):  # the next look tries again
+                    await self._gateways.require_key(action.tenant, action.below)
             elif isinstance(action, DeleteNamespace):
                 await self._client.delete(NAMESPACES, action.name, uid=action.uid)
                 observed = dataclasses.replace(observed, namespace=await self._client.get(NAMESPACES, action.name))
@@ -66,6 +74,10 @@ class Executor:
             for action in actions:
                 if isinstance(action, EnsureKey):
                     return KeyView(state=await self._keys.ensure(action.name))
+                if isinstance(action, DestroyAgain):
+                    await self._keys.raise_minimum(action.name, action.version)
+                    state = await self._keys.trim(action.name, action.version)
+                    return KeyView(state=state, destroyed_below=action.version, replayed=True)
                 if isinstance(action, DestroyKey):
                     await self._keys.destroy(action.name)
                     return KeyView(state=await self._keys.state(action.name))

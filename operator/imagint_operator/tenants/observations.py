@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from imagint_operator.api.requests import DataSubjectRequest, Step, StepName, StepState
 from imagint_operator.dataplane.answers import GatewayStatus
 from imagint_operator.errors import OperatorError
 from imagint_operator.kube.resources import ObjectKey
@@ -17,10 +18,12 @@ Object = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class KeyView:
-    """The tenant's key, or why it cannot be seen."""
+    """The tenant's key, or why it cannot be seen; below which version its erasures destroyed everything."""
 
     state: KeyState | None = None
     problem: OperatorError | None = None
+    destroyed_below: int = 0
+    replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +44,13 @@ class Observed:
     contents: Mapping[ObjectKey, Object | None] = field(default_factory=dict)
     key: KeyView = KeyView()
     gateway: GatewayView = GatewayView()
+
+
+def destroyed_by(requests: Iterable[DataSubjectRequest]) -> int:
+    """Below which version of the key these erasures destroyed everything; 0 when none came that far."""
+    trimmed = (request for request in requests if any(_trimmed(step) for step in request.status.steps))
+    return max((request.status.key_versions.to for request in trimmed if request.status.key_versions), default=0)
+
+
+def _trimmed(step: Step) -> bool:
+    return step.name is StepName.TRIM and step.state is StepState.DONE

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 
 from imagint_operator import names
+from imagint_operator.api.requests import DataSubjectRequest
 from imagint_operator.api.tenants import Tenant
 from imagint_operator.dataplane.gateways import Gateways
 from imagint_operator.errors import OperatorError
 from imagint_operator.keyrings import KeyRing
 from imagint_operator.kube.client import KubeClient
-from imagint_operator.kube.resources import NAMESPACES
+from imagint_operator.kube.resources import DATA_SUBJECT_REQUESTS, NAMESPACES
 from imagint_operator.serve.views import ServeView
 from imagint_operator.tenants import walls
-from imagint_operator.tenants.observations import GatewayView, KeyView, Observed
+from imagint_operator.tenants.observations import GatewayView, KeyView, Observed, destroyed_by
 
 
 class Observer:
@@ -37,8 +38,14 @@ class Observer:
         return Observed(namespace, dict(zip(wanted, found, strict=True)), key, gateway)
 
     async def _key(self, name: str) -> KeyView:
+        """Look at the key; what its erasures recorded is asked only where a version is there that may be too old."""
         try:
-            return KeyView(state=await self._keys.state(name))
+            state = await self._keys.state(name)
+            below = 0
+            if state is not None and state.min_available_version < state.latest_version > 1:
+                requests = await self._client.list_all(DATA_SUBJECT_REQUESTS, name)
+                below = destroyed_by([DataSubjectRequest.model_validate(request) for request in requests])
+            return KeyView(state=state, destroyed_below=below)
         except OperatorError as error:
             return KeyView(problem=error)
 

@@ -36,6 +36,22 @@ class EnsureKey:
 
 
 @dataclass(frozen=True, slots=True)
+class DestroyAgain:
+    """Destroy again what a restored Vault brought back: every version of the key below this one."""
+
+    name: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseGateway:
+    """Have the Gateway serve no tree of before the last erasure: it was restored with everything around it."""
+
+    tenant: str
+    below: int
+
+
+@dataclass(frozen=True, slots=True)
 class DestroyKey:
     """Destroy the tenant's key, every version of it, for good."""
 
@@ -55,7 +71,7 @@ class RemoveFinalizer:
     """Let the Tenant go."""
 
 
-Action = AddFinalizer | Apply | EnsureKey | DestroyKey | DeleteNamespace | RemoveFinalizer
+Action = AddFinalizer | Apply | EnsureKey | DestroyAgain | CloseGateway | DestroyKey | DeleteNamespace | RemoveFinalizer
 
 
 def plan(tenant: Tenant, observed: Observed, now: datetime) -> tuple[Action, ...]:
@@ -98,8 +114,36 @@ def _keep(tenant: Tenant, observed: Observed) -> tuple[Action, ...]:
     applies = [(ObjectKey(NAMESPACES.kind, "", outer["metadata"]["name"]), outer, observed.namespace)]
     applies += [(key, manifest, observed.contents.get(key)) for key, manifest in walls.contents(tenant).items()]
     changes = tuple(Apply(key, manifest) for key, manifest, live in applies if not up_to_date(live, manifest))
+    if stale := _restored(tenant, observed):
+        return (*finalizer, *stale, *changes)
     needs_key = observed.key.problem is None and observed.key.state is None and tenant.status.key is None
     return finalizer + changes + ((EnsureKey(names.namespace_of(tenant.name)),) if needs_key else ())
+
+
+def destroyed_below(tenant: Tenant, observed: Observed) -> int:
+    """Below which version all was destroyed: as recorded here, as its erasures recorded it, as Vault shows it."""
+    recorded = tenant.status.key.destroyed_below if tenant.status.key else 0
+    shown = observed.key.state.min_available_version if observed.key.state else 0
+    return max(recorded, observed.key.destroyed_below, shown)
+
+
+def behind(tenant: Tenant, observed: Observed) -> bool:
+    """Whether Vault has not even the version that the survivors moved to: it was restored from before a rotation."""
+    state = observed.key.state
+    return state is not None and state.latest_version < destroyed_below(tenant, observed)
+
+
+def _restored(tenant: Tenant, observed: Observed) -> tuple[Action, ...]:
+    """Replay: what was destroyed once is destroyed whenever it is there. A key that is behind is left as it is."""
+    state, version = observed.key.state, destroyed_below(tenant, observed)
+    if state is None:
+        return ()
+    lowest = min(state.min_available_version, state.min_decryption_version, state.min_encryption_version)
+    again = lowest < version and not behind(tenant, observed)
+    served = observed.gateway.status.key_version if observed.gateway.status else None
+    old = served is not None and served < version
+    closing = (CloseGateway(tenant.name, version),) if old else ()
+    return (*closing, DestroyAgain(state.name, version)) if again else closing
 
 
 def _let_go(tenant: Tenant, observed: Observed, now: datetime) -> tuple[Action, ...]:

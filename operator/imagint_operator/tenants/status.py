@@ -12,7 +12,7 @@ from imagint_operator.kube.differences import up_to_date
 from imagint_operator.serve.ports import AppStatus
 from imagint_operator.tenants import walls
 from imagint_operator.tenants.observations import Observed
-from imagint_operator.tenants.plan import conflict, shred_at, terminating
+from imagint_operator.tenants.plan import behind, conflict, destroyed_below, shred_at, terminating
 
 READY = "Ready"
 NAMESPACE_READY = "NamespaceReady"
@@ -29,18 +29,21 @@ def status(tenant: Tenant, observed: Observed, now: datetime) -> TenantStatus:
         observed_generation=tenant.metadata.generation,
         namespace=names.namespace_of(tenant.name) if here else None,
         path=f"/{tenant.name}" if tenant.spec.compute is Compute.SHARED else None,
-        key=_key_status(tenant, observed),
+        key=_key_status(tenant, observed, now),
         conditions=_conditions(tenant, verdicts, now),
     )
 
 
-def _key_status(tenant: Tenant, observed: Observed) -> KeyStatus | None:
+def _key_status(tenant: Tenant, observed: Observed, now: datetime) -> KeyStatus | None:
     """The key as seen; what was recorded stays when it cannot be seen or was lost."""
     if conflict(tenant, observed):
         return None
-    state = observed.key.state
+    state, before = observed.key.state, tenant.status.key
     if state is not None:
-        return KeyStatus(name=state.name, version=state.latest_version)
+        version = before.version if before is not None and behind(tenant, observed) else state.latest_version
+        replayed = now if observed.key.replayed else before.replayed_at if before is not None else None
+        below = destroyed_below(tenant, observed)
+        return KeyStatus(name=state.name, version=version, destroyed_below=below, replayed_at=replayed)
     destroyed = tenant.metadata.deletion_timestamp is not None and observed.key.problem is None
     return None if destroyed else tenant.status.key
 
@@ -112,7 +115,28 @@ def _key(tenant: Tenant, observed: Observed) -> Verdict:
         return _keyless(tenant, name)
     if not observed.key.state.never_exportable:
         return no(KEY_READY, "KeyExportable", f"key {name} can leave Vault: whoever took it can undo an erasure")
-    return yes(KEY_READY, "KeyReady", f"key {name} stands and cannot leave Vault")
+    return _restored(tenant, observed, name) or yes(KEY_READY, "KeyReady", f"key {name} stands and cannot leave Vault")
+
+
+def _restored(tenant: Tenant, observed: Observed, name: str) -> Verdict | None:
+    """What is to say of a key when Vault was restored from a snapshot."""
+    below = destroyed_below(tenant, observed)
+    if observed.key.state is not None and behind(tenant, observed):
+        newest = observed.key.state.latest_version
+        return no(
+            KEY_READY,
+            "KeyBehind",
+            f"Vault's newest version of key {name} is {newest}, but version {below} was in use: Vault was restored "
+            f"from a snapshot taken before the rotation to {below}, and opens nothing. Restore a newer snapshot; the "
+            "key is not rotated before",
+        )
+    if observed.key.replayed:
+        return yes(
+            KEY_READY,
+            "KeyReplayed",
+            f"Vault was restored from an older snapshot: every version of key {name} below {below} was destroyed again",
+        )
+    return None
 
 
 def _keyless(tenant: Tenant, name: str) -> Verdict:

@@ -14,6 +14,9 @@ import click
 
 # Name → where the command lives. Add one here; nothing else needs to know, and nothing is imported for it.
 COMMANDS: Final[dict[str, str]] = {
+    "backup": "imagint_privacy.cli.backup:backup",
+    "copies": "imagint_privacy.cli.copies:copies",
+    "restore": "imagint_privacy.cli.restore:restore",
     "verify": "imagint_privacy.cli.verify:verify",
     "version": "imagint_privacy.cli.version:version",
 }

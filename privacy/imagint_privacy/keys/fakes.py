@@ -167,6 +167,10 @@ class FakeTenantKey:
         except InvalidTag:
             raise KeyDestroyedError(f"no version of {self.name} made this ciphertext") from None
 
+    def state(self) -> KeyState | None:
+        """Return the key's state, or None."""
+        return self._engine.state(self.name)
+
 
 class FakeKeyAdmin:
     """Creates and destroys keys."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,20 @@ class RootWrapper(Protocol):
             KeyForbiddenError: this identity may not.
             KeyMissingError: there is no such key.
             KeyDestroyedError: the version that made the ciphertext is gone or disallowed.
+        """
+        ...
+
+
+@runtime_checkable
+class KeyWatcher(Protocol):
+    """Sees the state of one key; a `RootWrapper` may be one."""
+
+    def state(self) -> KeyState | None:
+        """Return the key's state, or None.
+
+        Raises:
+            KeysUnavailableError: Vault does not answer.
+            KeyForbiddenError: this identity may not.
         """
         ...
 

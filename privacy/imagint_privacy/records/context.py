@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
@@ -12,6 +13,9 @@ from imagint_privacy.keys.seals import Entropy
 from imagint_privacy.keys.tree import KeyTree
 from imagint_privacy.records.database import Database
 from imagint_privacy.records.objects import Objects
+
+if TYPE_CHECKING:
+    from imagint_privacy.records.guarding import GuardedKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,5 +39,6 @@ class Context:
     objects: Objects
     copies: tuple[Objects, ...]
     tree: KeyTree[Connection]
+    guard: GuardedKey
     now: Callable[[], datetime]
     entropy: Entropy

@@ -96,6 +96,7 @@ class Forgetting(ABC, Generic[S]):
             self._delete(found)
             swept = copying.sweep_copies(self._context)
             purging.wipe_log(self._context)
+            self._context.guard.arm(self._context.tree.root().key_version)  # trimmed: Vault must go on refusing
             stores = (*self._remaining(self.status(request)), *swept)
             left = sum(store.remaining for store in stores)
             if left:

@@ -62,6 +62,7 @@ class Place:
 
 _WITH_RECORD: Final = "as long as the record: its category's term, or until erased"
 _TENANT: Final = "as long as the tenant"
+_NEXT: Final = "until the next version is destroyed"
 _PROOF: Final = "as long as the tenant must show what it did"
 
 
@@ -78,6 +79,9 @@ _EXCEPTION: Final = _pseudonym("keep what retention must not take", "until the r
 _SEALED: Final = Place(Holds.CONTENT, "serve what was made", _WITH_RECORD, Erased.KEY_AND_ROW, Exported.SHOWN)
 _TREE: Final = Place(Holds.KEYS, "open records", "until a newer tree", Erased.REPLACED, Exported.KEY)
 _OPERATION: Final = Place(Holds.OPERATION, "run the service", _TENANT, Erased.NEVER, Exported.NOBODY)
+_WITNESS: Final = Place(
+    Holds.OPERATION, "notice that Vault brings a destroyed version back", _NEXT, Erased.NEVER, Exported.NOBODY
+)
 _RUN: Final = Place(Holds.OPERATION, "carry retention out and show it", _PROOF, Erased.NEVER, Exported.NOBODY)
 _WALKED: Final = Place(
     Holds.PSEUDONYM, "go on where a slice ended", "until the run is committed", Erased.PASSING, Exported.COPY
@@ -97,6 +101,7 @@ COLUMNS: Final[Mapping[str, Place]] = {
     **_columns("tree_nodes", "digest sealed born", _TREE),
     **_columns("tree_root", "id generation key_version wrapped digest key_since", _TREE),
     **_columns("tree_dead", "digest died", _OPERATION),
+    **_columns("key_witnesses", "key_version wrapped armed", _WITNESS),
     **_columns("records", "record_id subject category period kind incarnation created_at size large", _INDEX),
     **_columns("records", "sealed", _SEALED),
     **_columns("objects", "record_id subject category incarnation location stored created_at", _INDEX),
@@ -111,6 +116,7 @@ COLUMNS: Final[Mapping[str, Place]] = {
     **_columns("retention_runs", "walked", _WALKED),
     **_columns("retention_exceptions", "request subject", _EXCEPTION),
     **_columns("copies", "store attempted generation root_digest verified_at", _OPERATION),
+    **_columns("copy_attempts", "id store since", _OPERATION),
     **_columns("replicas", "id generation seen_at", _OPERATION),
     **_columns("alembic_version", "version_num", _OPERATION),
 }

@@ -16,7 +16,6 @@ from typing import Final, NotRequired, TypedDict, Unpack
 from imagint_privacy import subjects
 from imagint_privacy.errors import (
     PathInvalidError,
-    StaleTreeError,
     StorageUnavailableError,
 )
 from imagint_privacy.keys.paths import ALWAYS, KeyPath, check_subject
@@ -24,7 +23,7 @@ from imagint_privacy.keys.ports import RootWrapper
 from imagint_privacy.keys.seals import Entropy
 from imagint_privacy.keys.tree import KeyTree, TreeOptions
 from imagint_privacy.purposes import Access, Purpose, Use
-from imagint_privacy.records import copying, entries, gate, migrating, reading, replicas, writing
+from imagint_privacy.records import copying, entries, gate, guarding, migrating, reading, replicas, writing
 from imagint_privacy.records.canaries import CANARY
 from imagint_privacy.records.context import Context, StorageSettings
 from imagint_privacy.records.database import Database
@@ -68,8 +67,10 @@ def _context(
     copies = tuple(Objects(url) for url in storage.tree_copies)
     migrating.prepare(database, tenant, now())
     store = SqlTreeStore(database)
-    _refuse_lost(store, copies)
-    tree = KeyTree.open(tenant, store, wrapper, options)
+    guarding.refuse_behind(store, copies)
+    guard = guarding.GuardedKey(wrapper, database)
+    tree = KeyTree.open(tenant, store, guard, options)
+    guard.arm(tree.root().key_version)
     tree.ensure((INDEX, CANARY))
     return Context(
         tenant=tenant,
@@ -80,20 +81,10 @@ def _context(
         objects=Objects(storage.objects),
         copies=copies,
         tree=tree,
+        guard=guard,
         now=now,
         entropy=entropy,
     )
-
-
-def _refuse_lost(store: SqlTreeStore, copies: Sequence[Objects]) -> None:
-    """Begin no new tree where a copy says that there was one: the next erasure would destroy everybody's keys.
-
-    Raises:
-        StaleTreeError: the database is empty, but a copy of its tree is not.
-    """
-    # The copies first: a tree that another process makes meanwhile is in the database before it is in any copy.
-    if any(copy.list("roots") for copy in copies) and store.generation() == 0:
-        raise StaleTreeError("the database is empty, but a copy holds this tenant's tree: restore the database")
 
 
 class Library:
@@ -120,7 +111,8 @@ class Library:
             StorageUnavailableError: the database or the object store does not answer.
             ForeignTreeError: the database is another tenant's.
             KeyDestroyedError: the database is an old one: its root is wrapped under a version that is gone.
-            StaleTreeError: the database is an empty one, and a copy of the tree says that it was not.
+            StaleTreeError: the database is empty or old, and a copy of the tree is newer.
+            KeyBehindError, KeyRevivedError: Vault was restored from an old snapshot.
         """
         database = Database(storage.database)
         try:
@@ -270,7 +262,11 @@ class Library:
         Raises:
             CopyFailedError: a copy could not be written, or did not read back.
         """
-        return copying.copy_tree(self.context)
+        return copying.keep_copies(self.context)
+
+    def require_key(self, version: int) -> None:
+        """Serve no tree wrapped under an older version of the key, once its age in memory is over."""
+        self.context.guard.require(version)
 
     def status(self) -> LibraryStatus:
         """Say how the library is doing.

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from imagint_privacy.errors import GenerationConflictError, NodeTamperedError
 from imagint_privacy.keys.ports import Alongside, Head, RootRecord, TreeChange
 from imagint_privacy.records.database import Database
-from imagint_privacy.records.schema import COPIES, TREE_DEAD, TREE_NODES, TREE_ROOT
+from imagint_privacy.records.schema import COPIES, COPY_ATTEMPTS, TREE_DEAD, TREE_NODES, TREE_ROOT
 
 _CHUNK: Final = 2000
 _ROOT_ID: Final = 1
@@ -114,7 +114,9 @@ def _swap_root(connection: Connection, change: TreeChange) -> None:
 
 def _bury(connection: Connection, dead: Collection[bytes], died: int) -> None:
     """Delete nodes, remembering those that a copy may hold."""
-    copied = connection.execute(select(func.max(COPIES.c.attempted))).scalar_one_or_none()
+    # In this order: a copy that ends in between has raised what it attempted before its note is gone.
+    under_way = connection.execute(select(COPY_ATTEMPTS.c.id).limit(1)).first() is not None
+    copied = died if under_way else connection.execute(select(func.max(COPIES.c.attempted))).scalar_one_or_none()
     for chunk in chunks(dead):
         here = TREE_NODES.c.digest.in_(chunk)
         if copied is not None:

@@ -156,6 +156,19 @@ class Objects:
                 part: bytes = obstore.get_range(self._store, location, start=begin, end=end).to_bytes()
             yield part
 
+    def holds(self, location: str) -> bool:
+        """Say whether an object is there, without reading it.
+
+        Raises:
+            StorageUnavailableError: the store does not answer.
+        """
+        with _named_errors("look"):
+            try:
+                obstore.head(self._store, location)
+            except FileNotFoundError:
+                return False
+        return True
+
     def delete(self, locations: Sequence[str]) -> None:
         """Delete objects, and what killed processes left of them in a folder; those that are not there are no error.
 
@@ -192,9 +205,17 @@ class Objects:
         Raises:
             StorageUnavailableError: the store does not answer.
         """
+        return [name for page in self.pages(prefix) for name in page]
+
+    def pages(self, prefix: str = "") -> Iterator[Sequence[str]]:
+        """Give the names of every object under a prefix of whole segments, some at a time.
+
+        Raises:
+            StorageUnavailableError: the store does not answer.
+        """
         with _named_errors("list"):
-            pages = obstore.list(self._store, prefix or None, chunk_size=1000)
-            return [meta["path"] for page in pages for meta in page]
+            for page in obstore.list(self._store, prefix or None, chunk_size=1000):
+                yield [meta["path"] for meta in page]
 
 
 class _Upload:

@@ -77,6 +77,13 @@ TREE_DEAD = Table(
     Column("digest", LargeBinary(32), primary_key=True),
     Column("died", BigInteger, nullable=False),
 )
+KEY_WITNESSES = Table(
+    "key_witnesses",
+    METADATA,
+    Column("key_version", Integer, primary_key=True, autoincrement=False),
+    Column("wrapped", Text, nullable=False),
+    Column("armed", Boolean, nullable=False),
+)
 RECORDS = Table(
     "records",
     METADATA,
@@ -184,6 +191,13 @@ COPIES = Table(
     Column("generation", BigInteger, nullable=False),
     Column("root_digest", LargeBinary(32), nullable=True),
     Column("verified_at", Moment, nullable=True),
+)
+COPY_ATTEMPTS = Table(
+    "copy_attempts",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("store", String(255), nullable=False),
+    Column("since", Moment, nullable=False),
 )
 REPLICAS = Table(
     "replicas",

@@ -13,9 +13,12 @@ from collections.abc import Callable
 
 from imagint_privacy.errors import (
     CopyFailedError,
+    KeyBehindError,
+    KeyRevivedError,
     KeysUnavailableError,
     PrivacyError,
     RetryableError,
+    StaleTreeError,
     StorageUnavailableError,
 )
 from imagint_privacy.records.library import Library
@@ -103,6 +106,8 @@ def reason_code(error: Exception) -> str:
             return "keys_unavailable"
         case StorageUnavailableError() | OSError():
             return "storage_unavailable"
+        case KeyBehindError() | KeyRevivedError() | StaleTreeError():
+            return "restored_from_before"
         case RetryableError():
             return "unavailable"
         case ApiError(code=str(code)):

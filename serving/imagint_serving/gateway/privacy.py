@@ -116,6 +116,12 @@ class RetainBody(CountBody):
     request: RequestName
 
 
+class DestroyedBody(Body):
+    """Say below which version of the tenant key everything was destroyed."""
+
+    below: Annotated[int, Field(ge=1)]
+
+
 class CanariesBody(Body):
     """Seal canaries."""
 
@@ -140,6 +146,14 @@ async def show_status(services: GivenServices) -> dict[str, Any]:
 async def probe(name: str, services: GivenServices) -> dict[str, Any]:
     """Make one tiny image and throw it away."""
     return {"ok": True, "seconds": await probe_model(services, name)}
+
+
+@router.post("/destroyed", dependencies=OPERATOR_ONLY)
+async def destroyed(request: Request, services: GivenServices) -> dict[str, int]:
+    """Serve no tree of before: Vault, the database and its copies may all have been restored from then."""
+    body = await _read(request, DestroyedBody)
+    services.library.require_key(body.below)
+    return {"below": body.below}
 
 
 @router.post("/erasures", dependencies=OPERATOR_ONLY)

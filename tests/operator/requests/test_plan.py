@@ -108,6 +108,16 @@ def test_a_crash_in_a_step_takes_it_up_again(
     assert decision.step is name
 
 
+def test_a_key_that_a_restored_vault_made_older_is_not_rotated_blindly(
+    make_request: Make, make_tenant: Callable[..., Any], observed: Observed, now: datetime
+) -> None:
+    key = {"name": "tenant-acme", "version": 4, "destroyedBelow": 4}
+    request = with_status(make_request(), steps=steps(*up_to(StepName.ROTATE)))
+    for latest, reason in ((3, "KeyBehind"), (4, None)):
+        seen = replace(observed, tenant=make_tenant(status={"key": key}), key=replace(KEY, latest_version=latest))
+        assert getattr(plan(request, seen, now), "reason", None) == reason
+
+
 @pytest.mark.parametrize(
     ("versions", "latest", "expected"),
     [

@@ -11,18 +11,22 @@ from typing import Any
 import pytest
 
 from imagint_operator.api.tenants import Tenant
+from imagint_operator.dataplane.answers import GatewayStatus
 from imagint_operator.errors import VaultUnavailableError
 from imagint_operator.kube.resources import NAMESPACES
 from imagint_operator.tenants import walls
-from imagint_operator.tenants.observations import GatewayView, KeyView, Observed
+from imagint_operator.tenants.observations import GatewayView, KeyView, Observed, destroyed_by
 from imagint_operator.tenants.plan import (
     Action,
     AddFinalizer,
     Apply,
+    CloseGateway,
     DeleteNamespace,
+    DestroyAgain,
     DestroyKey,
     EnsureKey,
     RemoveFinalizer,
+    destroyed_below,
     plan,
 )
 from imagint_privacy.keys.ports import KeyState
@@ -145,6 +149,69 @@ def test_the_projector_may_read_exactly_the_named_secrets(make_tenant: MakeTenan
     tenant = make_tenant(spec={"apiKeys": refs})
     (role,) = [manifest for key, manifest in walls.contents(tenant).items() if key.kind == "Role"]
     assert [rule["resourceNames"] for rule in role["rules"]] == [["s1", "s2"]]
+
+
+ERASED = {"key": {"name": "tenant-acme", "version": 3, "destroyedBelow": 3}}
+AS_IT_WAS = replace(KEY, latest_version=3, min_decryption_version=3, min_encryption_version=3, min_available_version=3)
+
+
+class TestARestoredVault:
+    """What was destroyed once is destroyed again; a key that is behind is left as it is."""
+
+    @pytest.mark.parametrize(
+        ("key", "expected"),
+        [
+            pytest.param(AS_IT_WAS, (), id="nothing came back"),
+            pytest.param(replace(AS_IT_WAS, min_available_version=2), (DestroyAgain("tenant-acme", 3),),
+                         id="a snapshot from between the minimums and the trim"),
+            pytest.param(replace(KEY, latest_version=3), (DestroyAgain("tenant-acme", 3),),
+                         id="a snapshot from between the rotation and the minimums"),
+            pytest.param(replace(AS_IT_WAS, latest_version=4, min_decryption_version=2),
+                         (DestroyAgain("tenant-acme", 3),), id="a lowered minimum"),
+            pytest.param(replace(KEY, latest_version=2), (), id="a snapshot from before the rotation"),
+            pytest.param(replace(AS_IT_WAS, latest_version=4), (), id="an erasure that has rotated and not trimmed"),
+        ],
+    )  # fmt: skip
+    def test_each_state_of_the_key(
+        self, make_tenant: MakeTenant, now: datetime, key: KeyState, expected: tuple[Action, ...]
+    ) -> None:
+        tenant = make_tenant(**FINALIZER, status=ERASED)
+        assert plan(tenant, replace(settled(tenant), key=KeyView(key)), now) == expected
+
+    def test_what_an_erasure_recorded_counts_before_the_tenant_has_seen_it(
+        self, make_tenant: MakeTenant, now: datetime
+    ) -> None:
+        tenant = make_tenant(**FINALIZER, status=RECORDED)
+        observed = replace(settled(tenant), key=KeyView(replace(KEY, latest_version=4), destroyed_below=4))
+        assert plan(tenant, observed, now) == (DestroyAgain("tenant-acme", 4),)
+
+    def test_an_erasure_counts_from_its_trim_on(self, make_request: Callable[..., Any]) -> None:
+        versions = {"keyVersions": {"from": 3, "to": 4}}
+        states = ["Running", "Done"]
+        made = [make_request(status={**versions, "steps": [{"name": "Trim", "state": state}]}) for state in states]
+        assert (destroyed_by(made[:1]), destroyed_by(made), destroyed_by([make_request()])) == (0, 4, 0)
+
+    @pytest.mark.parametrize(
+        ("latest", "served", "expected"),
+        [
+            pytest.param(2, 2, (CloseGateway("acme", 3),), id="all is old: closed, and the key left as it is"),
+            pytest.param(3, 2, (CloseGateway("acme", 3), DestroyAgain("tenant-acme", 3)), id="closed, then destroyed"),
+            pytest.param(3, 3, (DestroyAgain("tenant-acme", 3),), id="the tree is the newest"),
+            pytest.param(2, None, (), id="the Gateway is closed already"),
+        ],
+    )
+    def test_a_gateway_that_serves_an_old_tree_is_closed(
+        self, make_tenant: MakeTenant, now: datetime, latest: int, served: int | None, expected: tuple[Action, ...]
+    ) -> None:
+        tenant = make_tenant(**FINALIZER, status=ERASED)
+        gateway = GatewayView(status=GatewayStatus(tenant="acme", ready=True, key_version=served))
+        observed = replace(settled(tenant), key=KeyView(replace(KEY, latest_version=latest)), gateway=gateway)
+        assert plan(tenant, observed, now) == expected
+
+    def test_the_bound_never_sinks(self, make_tenant: MakeTenant) -> None:
+        tenant = make_tenant(status=ERASED)
+        for key in (KeyView(), NO_VAULT, KeyView(KEY), KeyView(AS_IT_WAS), KeyView(AS_IT_WAS, destroyed_below=2)):
+            assert destroyed_below(tenant, replace(settled(tenant), key=key)) == 3
 
 
 class TestDeletion:

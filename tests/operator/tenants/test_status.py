@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -45,6 +45,7 @@ def test_a_whole_tenant_is_ready_and_serving(make_tenant: MakeTenant, now: datet
     assert (found.namespace, found.path, found.key and found.key.version) == ("tenant-acme", "/acme", 3)
 
 
+ERASED = {"status": {"key": {"name": "tenant-acme", "version": 3, "destroyedBelow": 3}}}
 CASES = [
     pytest.param({}, {"key": VAULT_DOWN}, "KeyReady", ("Unknown", "VaultUnavailable"), id="vault sealed: key unknown"),
     pytest.param({}, {"key": VAULT_DOWN}, "Ready", ("False", "VaultUnavailable"), id="vault sealed: not ready"),
@@ -53,6 +54,12 @@ CASES = [
                  ("False", "KeyLost"), id="a key that was there is gone"),
     pytest.param({}, {"key": KeyView(replace(KEY, exportable=True))}, "KeyReady", ("False", "KeyExportable"),
                  id="a key that could have left Vault"),
+    pytest.param(ERASED, {"key": KeyView(replace(KEY, latest_version=2))}, "KeyReady", ("False", "KeyBehind"),
+                 id="vault was restored from before a rotation"),
+    pytest.param(ERASED, {"key": KeyView(replace(KEY, latest_version=2))}, "Ready", ("False", "KeyBehind"),
+                 id="a key that is behind: not ready"),
+    pytest.param(ERASED, {"key": KeyView(KEY, replayed=True)}, "KeyReady", ("True", "KeyReplayed"),
+                 id="vault was restored from before a trim"),
     pytest.param({}, {"namespace": None}, "Ready", ("False", "NamespaceMissing"), id="no namespace yet"),
     pytest.param({}, {"namespace": {"metadata": {"name": "tenant-acme"}}}, "Ready", ("False", "NamespaceConflict"),
                  id="a namespace of somebody else"),
@@ -111,3 +118,20 @@ def test_looking_again_writes_nothing_new(make_tenant: MakeTenant, now: datetime
     first = status(tenant, seen(tenant), now)
     again = tenant.model_copy(update={"status": first})
     assert status(again, seen(again), now.replace(year=2027)) == first
+
+
+def test_a_restored_vault_is_told_with_the_versions_and_remembered(make_tenant: MakeTenant, now: datetime) -> None:
+    tenant = make_tenant(**ERASED)
+    old = status(tenant, seen(tenant, key=KeyView(replace(KEY, latest_version=2))), now)
+    message = next(condition.message for condition in old.conditions if condition.type == "KeyReady")
+    assert "newest version of key tenant-acme is 2, but version 3 was in use" in message
+    assert "Restore a newer snapshot" in message
+    assert old.key is not None
+    assert (old.key.version, old.key.destroyed_below, old.key.replayed_at) == (3, 3, None)
+    replayed = status(tenant, seen(tenant, key=KeyView(KEY, replayed=True)), now).key
+    assert replayed is not None
+    assert replayed.replayed_at == now
+    later = make_tenant(status={"key": replayed.model_dump(mode="json", by_alias=True)})
+    kept = status(later, seen(later), now + timedelta(days=1)).key
+    assert kept is not None
+    assert kept.replayed_at == now

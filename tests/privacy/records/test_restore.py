@@ -14,6 +14,7 @@ from imagint_privacy.errors import (
     ForeignTreeError,
     KeyDestroyedError,
     RecordMissingError,
+    StaleTreeError,
     StorageUnavailableError,
 )
 from imagint_privacy.keys.tree import KeyTree
@@ -76,7 +77,11 @@ def test_an_old_database_put_in_place_of_the_current_one_opens_for_nobody(rig: A
     for file in rig.folder.glob("records.db*"):
         file.unlink()
     shutil.copy(tmp_path / "backup" / "records.db", rig.folder / "records.db")
-    with pytest.raises(KeyDestroyedError):
+    with pytest.raises(StaleTreeError, match="an old one"):
+        rig.open()
+    for number in (1, 2):
+        shutil.rmtree(rig.folder / f"copy-{number}")
+    with pytest.raises(KeyDestroyedError, match="this tree is an old one"):
         rig.open()
 
 

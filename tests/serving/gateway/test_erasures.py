@@ -223,6 +223,20 @@ def test_the_root_is_shown_to_the_prober_wrapped(client: TestClient, erasure: Er
     assert root["ciphertext"].startswith("vault:v1:")
 
 
+def test_a_tree_of_before_what_the_operator_destroyed_is_not_served(
+    client: TestClient, acme: TenantRig, erasure: Erasure, jane: tuple[str, list[str]]
+) -> None:
+    body = {"below": 2}
+    assert client.post("/privacy/v1/destroyed", json=body, headers=erasure.prober).status_code == 403
+    assert client.post("/privacy/v1/destroyed", json={"below": 0}, headers=erasure.operator).status_code == 400
+    assert read(client, acme, jane[1][0]) == 200
+    assert client.post("/privacy/v1/destroyed", json=body, headers=erasure.operator).json() == body
+    time.sleep(0.1)  # the age of the cache
+    assert read(client, acme, jane[1][0]) == 503
+    status = client.get("/privacy/v1/status", headers=erasure.operator).json()
+    assert (status["ready"], status["reason"]) == (False, "restored_from_before")
+
+
 def test_a_person_of_whom_nothing_is_held_is_said_to_hold_nothing(
     client: TestClient, issuer: FakeIssuer, transit: FakeTransit
 ) -> None:
