@@ -168,6 +168,7 @@ class FakeProber(FakeServer):
     def __init__(self, token: str, key_state: Callable[[str], KeyState | None], gateways: FakeGateways) -> None:
         super().__init__(token)
         self.broken: set[str] = set()
+        self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         self._key_state = key_state
         self._gateways = gateways
         self._seen: dict[tuple[str, str], dict[str, Any]] = {}
@@ -198,7 +199,7 @@ class FakeProber(FakeServer):
         report = {
             "passed": all(seen.values()),
             "checks": [{"name": name, "passed": passed, "detail": "seen"} for name, passed in seen.items()],
-            "observed_at": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+            "observed_at": self.clock().isoformat().replace("+00:00", "Z"),
         }
         if report["passed"]:
             self._seen[request, when] = report
