@@ -43,6 +43,7 @@ _DOWN: Final = (
     exceptions.UnexpectedError,
 )
 _TOO_OLD: Final = ("too old", "disallowed by policy", "version is lower", "invalid key version", "no longer available")
+_NO_ENGINE: Final = "no handler for route"
 _NO_KEY: Final = ("key not found", "no existing key named")
 _NOT_AUTHENTIC: Final = ("unable to decrypt", "invalid ciphertext", "message authentication failed")
 _RENEW_AT: Final = 0.5
@@ -123,10 +124,13 @@ class VaultSession:
             raise KeysUnavailableError(f"vault is sealed or not ready: {what}") from None
         except exceptions.Forbidden:
             raise KeyForbiddenError(f"vault forbids {what}") from None
-        except exceptions.InvalidPath:
+        except exceptions.InvalidPath as error:
+            if _elsewhere(error):
+                raise KeysUnavailableError(f"vault serves no such path: {what}") from None
             raise KeyMissingError(f"vault has nothing at {what}") from None
         except exceptions.VaultError as error:
-            raise _refused(what, str(error.args[0] if error.args else "")) from None
+            # Only Vault's own list of reasons counts: the page of a proxy in between may use the same words.
+            raise _refused(what, "; ".join(map(str, error.errors or ()))) from None
         found = answer.get(part) if isinstance(answer, dict) else None
         return found if isinstance(found, dict) else {}
 
@@ -148,6 +152,11 @@ def _read(token_file: Path) -> str:
         return token_file.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
         raise KeysUnavailableError("the identity's token for vault is not there yet") from None
+
+
+def _elsewhere(error: exceptions.VaultError) -> bool:
+    """Say whether a 404 tells nothing about a key: it is not Vault's own, or there is no engine at the path."""
+    return error.errors is None or any(_NO_ENGINE in str(reason) for reason in error.errors)
 
 
 def _refused(what: str, text: str) -> PrivacyError:
@@ -326,8 +335,9 @@ class KeyProber:
 
     def refused(self, name: str, ciphertext: str) -> Refusal:
         """Ask Vault to rewrap a ciphertext, which never shows what is inside."""
+        path = f"{self._mount}/rewrap/{_checked(name)}"
         try:
-            self._session.call("post", f"{self._mount}/rewrap/{_checked(name)}", {"ciphertext": ciphertext})
+            self._session.call("post", path, {"ciphertext": ciphertext})
         except KeyMissingError:
             return Refusal(True, "key-missing")
         except KeyDestroyedError as error:

@@ -72,13 +72,15 @@ class FakeService:
 class RealVault:
     """A Vault of our own: initialised, unsealed, with the two mounts."""
 
-    def __init__(self, binary: Path, folder: Path) -> None:
+    def __init__(self, binary: Path, folder: Path, *options: str) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
-        self.address = f"http://127.0.0.1:{self._port}"
-        self._binary, self._folder, self._snapshots = binary, folder, 0
-        self._start()
+            port = free.getsockname()[1]
+        self.address = f"http://127.0.0.1:{port}"
+        self._command = [str(binary), "-listen", f"127.0.0.1:{port}", "-storage", str(folder / "storage"), *options]
+        self._log = (folder / "vault.log").open("wb")
+        self.process = self._started()
+        self._folder, self._snapshots = folder, 0
         answer = self._wait("PUT", "sys/init", {"secret_shares": 1, "secret_threshold": 1})
         self._unseal_key, self.token = answer["keys_base64"][0], answer["root_token"]
         self.unseal()
@@ -87,14 +89,15 @@ class RealVault:
         self.http("POST", "transit/config/keys", {"disable_upsert": True})
         self.http("POST", "evidence/keys/certificates", {"type": "ed25519"})
 
-    def _start(self) -> None:
-        self._log = (self._folder / "vault.log").open("ab")
-        self.process = subprocess.Popen(
-            [self._binary, "-listen", f"127.0.0.1:{self._port}", "-storage", self._folder / "storage"],
-            stdout=self._log,
-            stderr=self._log,
-            start_new_session=True,
-        )
+    def _started(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(self._command, stdout=self._log, stderr=self._log, start_new_session=True)
+
+    def restart(self) -> None:
+        """Start it again on the same storage after it was killed, and unseal it."""
+        self.process.wait(10)
+        self.process = self._started()
+        self._wait("PUT", "sys/unseal", {"key": self._unseal_key})
+        self._wait("GET", "sys/mounts")
 
     def http(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()
@@ -153,11 +156,10 @@ class RealVault:
         self._swap(put_back)
 
     def _swap(self, work: Callable[[], object]) -> None:
-        self.stop()
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(10)
         work()
-        self._start()
-        self._wait("PUT", "sys/unseal", {"key": self._unseal_key})
-        self._wait("GET", "sys/mounts")
+        self.restart()
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGKILL)

@@ -16,6 +16,7 @@ import click
 COMMANDS: Final[dict[str, str]] = {
     "backup": "imagint_privacy.cli.backup:backup",
     "copies": "imagint_privacy.cli.copies:copies",
+    "key": "imagint_privacy.cli.key:key",
     "restore": "imagint_privacy.cli.restore:restore",
     "verify": "imagint_privacy.cli.verify:verify",
     "version": "imagint_privacy.cli.version:version",

@@ -16,6 +16,7 @@ import click
 
 from imagint_privacy.cli.places import Place
 from imagint_privacy.errors import BackupRefusedError, PrivacyError, RetryableError
+from imagint_privacy.keys.ports import RootWrapper
 from imagint_privacy.records.database import Database
 from imagint_privacy.records.library import Library, StorageSettings
 from imagint_privacy.records.objects import Objects
@@ -93,8 +94,8 @@ def database_of(place: Place) -> Iterator[Database]:
 
 
 @contextlib.contextmanager
-def library_of(place: Place) -> Iterator[Library]:
-    """Open the tenant's library as one more replica.
+def library_of(place: Place, key: RootWrapper | None = None) -> Iterator[Library]:
+    """Open the tenant's library as one more replica, with its key unless another one is given.
 
     Raises:
         PrivacyError: it does not open, or is not there: a command never begins a new one.
@@ -104,7 +105,7 @@ def library_of(place: Place) -> Iterator[Library]:
     library = Library.open(
         place.tenant,
         StorageSettings(place.database, place.objects, place.tree_copies),
-        key_of(place),
+        key or key_of(place),
         key_name=place.key,
         replica=f"command-{os.getpid()}",
         cache_seconds=place.cache_seconds,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Iterable
 
 from imagint_privacy.keys.paths import KeyPath
 from imagint_privacy.keys.seals import wipe
@@ -87,6 +88,14 @@ class KeyCache:
             if len(self._keys) >= self._limit:
                 wipe(self._keys.popitem(last=False)[1])
             self._keys[path] = bytearray(key)
+
+    def drop(self, paths: Iterable[KeyPath]) -> None:
+        """Wipe the keys of these paths."""
+        with self._lock:
+            for path in paths:
+                key = self._keys.pop(path, None)
+                if key is not None:
+                    wipe(key)
 
     def confirm(self, until: float) -> None:
         """Let what is here be used until then."""

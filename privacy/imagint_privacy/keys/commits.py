@@ -75,20 +75,17 @@ class Committer(Generic[Tx]):
             return
 
     def forget(self, prefixes: Collection[Prefix], key_version: int, alongside: Alongside[Tx] | None) -> Edit:
-        """Forget under a fresh root key, wrapped under `key_version` or newer; every old key falls out of memory.
+        """Forget under a fresh root key, wrapped under `key_version` or newer.
+
+        What it forgets falls out of memory: the old root and its key, every node that held a forgotten key, and the
+        forgotten keys. The rest of the cache is part of the new tree as well, and stays.
 
         Raises:
             KeyVersionBehindError: the newest version of the tenant's key is older.
             TreeContendedError: another process was first every time.
             KeysUnavailableError, StorageUnavailableError, NodeTamperedError: nothing was forgotten.
         """
-        fresh = self._fresh_key()
-        if fresh.version < key_version:
-            raise KeyVersionBehindError(f"the key is at version {fresh.version}, not yet at {key_version}")
-        try:
-            return self._attempt(partial(self._rekey, Wish.forgetting(prefixes), fresh, alongside))
-        finally:
-            seals.wipe(fresh.key)
+        return self._attempt(partial(self._rekey, Wish.forgetting(prefixes), alongside, key_version))
 
     def _attempt(self, attempt: Callable[[], Edit]) -> Edit:
         """Try a commit until no other process was first.
@@ -99,9 +96,8 @@ class Committer(Generic[Tx]):
         for number in range(ATTEMPTS):
             try:
                 return attempt()
-            except (GenerationConflictError, NodeGoneError):
-                self._view.pause(number)
-                self._view.reload()
+            except (GenerationConflictError, NodeGoneError) as error:
+                self._view.follow(number, error)
             except (PermanentError, RefusedAlongside):
                 raise
             except BaseException:
@@ -116,7 +112,7 @@ class Committer(Generic[Tx]):
         """Insert under the root key as it is: nothing secret leaves, so Vault is asked only when the key is worn."""
         base = self._view.confirmed()
         if base.record.generation + 1 - base.record.key_since >= self._view.options.root_uses:
-            return self._rekey(wish, self._fresh_key(), alongside)
+            return self._rekey(wish, alongside)
         root, edit = self._edited(base, wish)
         if edit.inserted:
             present = _RootKey(base.key, base.record.wrapped, base.record.key_since)
@@ -124,11 +120,22 @@ class Committer(Generic[Tx]):
             self._view.adopt(opened, edit)
         return edit
 
-    def _rekey(self, wish: Wish, fresh: _RootKey, alongside: Alongside[Tx] | None) -> Edit:
+    def _rekey(self, wish: Wish, alongside: Alongside[Tx] | None, key_version: int = 0) -> Edit:
+        """Change the tree under a fresh root key.
+
+        The key is wrapped after the base was read, for each attempt anew: so its version is never older than the
+        base's, which may be all that Vault keeps by now.
+        """
         base = self._view.confirmed()
-        root, edit = self._edited(base, wish)
-        opened = self._commit(base, root, edit, fresh, alongside)
-        self._view.drop()
+        fresh = self._fresh_key()
+        try:
+            if fresh.version < key_version:
+                raise KeyVersionBehindError(f"the key is at version {fresh.version}, not yet at {key_version}")
+            root, edit = self._edited(base, wish)
+            opened = self._commit(base, root, edit, fresh, alongside)
+        finally:
+            seals.wipe(fresh.key)
+        base.wipe()
         self._view.adopt(opened, edit)
         return edit
 
@@ -147,7 +154,7 @@ class Committer(Generic[Tx]):
         since = generation if key.since is None else key.since
         record = RootRecord(generation, key.version, key.wrapped, digest, since)
         dead = (*edit.dead, base.record.digest)
-        change = TreeChange(base.record.generation, record, {**edit.fresh, digest: sealed}, dead, edit.forgotten)
+        change = TreeChange(base.record.generation, record, {**edit.fresh, digest: sealed}, dead, len(edit.gone))
         self._view.store.commit(change, alongside)
         held = key.key if key.since is not None else bytearray(key.key)
         return OpenRoot(record, held, plain, base.until)

@@ -53,14 +53,14 @@ class Wish:
 
 @dataclass(slots=True)
 class Edit:
-    """What came of a wish: nodes to write, nodes that fall away, the keys wished for."""
+    """What came of a wish: nodes to write, nodes and paths that fall away, the keys wished for."""
 
     fresh: dict[bytes, bytes] = field(default_factory=dict)
     plain: dict[bytes, bytearray] = field(default_factory=dict)
     dead: list[bytes] = field(default_factory=list)
     keys: dict[KeyPath, bytes] = field(default_factory=dict)
+    gone: list[KeyPath] = field(default_factory=list)
     inserted: int = 0
-    forgotten: int = 0
 
 
 @dataclass(slots=True)
@@ -162,10 +162,10 @@ class Editor:
 
     def _apply(self, leaf: Leaf, subjects: Sequence[bytes]) -> bool:
         """Carry the wish out on one leaf; say whether it changed."""
-        before = self._edit.inserted + self._edit.forgotten
+        before = self._edit.inserted + len(self._edit.gone)
         for subject in subjects:
             for prefix in self._wish.forget.get(subject, ()):
-                self._edit.forgotten += leaf.drop(subject, prefix)
+                self._edit.gone += leaf.drop(subject, prefix)
             for path in self._wish.ensure.get(subject, ()):
                 key = leaf.find(subject, path)
                 if key is None:
@@ -173,7 +173,7 @@ class Editor:
                     leaf.add(subject, path, key)
                     self._edit.inserted += 1
                 self._edit.keys[path] = key
-        return self._edit.inserted + self._edit.forgotten > before
+        return self._edit.inserted + len(self._edit.gone) > before
 
     def _replace(self, branch: Branch, child: _Child) -> None:
         self._edit.dead.append(child.ref.digest)

@@ -1,11 +1,12 @@
 """Group commit: threads that want keys at the same time share one root change.
 
-Whoever gets the tree first makes the keys of everybody who waits. What a thread runs alongside may refuse that thread
-alone: the others' keys are then made without it. It must not know how a commit is made.
+Whoever leads makes the keys of everybody who waits; once its own are made, another leads. What a thread runs alongside
+may refuse that thread alone: the others' keys are then made without it. It must not know how a commit is made.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -83,39 +84,55 @@ class Group(Generic[Tx]):
 
 
 class Waiting(Generic[Tx]):
-    """Insertions in the order they came."""
+    """Insertions in the order they came; one of the waiting threads leads at a time, the others sleep."""
 
     def __init__(self, limit: int = GROUP_PATHS) -> None:
         self._limit = limit
         self._queue: deque[Insertion[Tx]] = deque()
-
-    def join(self, insertion: Insertion[Tx]) -> None:
-        """Wait to be taken; call it before waiting for the tree."""
-        self._queue.append(insertion)
+        self._turn = threading.Condition()
+        self._led = False
 
     def serve(self, own: Insertion[Tx], commit: Callable[[Group[Tx]], None]) -> None:
-        """Commit groups until one's own insertion is among the ended; call it with the tree in hand.
+        """Wait until one's own insertion is ended: by whoever leads, or by leading oneself.
 
         Raises:
             BaseException: the process is being stopped; the group's other members are told that it failed.
         """
-        while not own.done:
-            group = Group(self._take())
-            members = list(group.members)
+        with self._turn:
+            self._queue.append(own)
+            while self._led and not own.done:
+                self._turn.wait()
+            if own.done:
+                return
+            self._led = True
+        try:
+            while not own.done:
+                self._lead(commit)
+        finally:
+            with self._turn:
+                self._led = False
+                self._turn.notify_all()
+
+    def _lead(self, commit: Callable[[Group[Tx]], None]) -> None:
+        """Commit the next group."""
+        group = Group(self._take())
+        members = list(group.members)
+        try:
             try:
                 commit(group)
             except Exception as error:
                 self._failed(members, error, commit)
-            except BaseException:
-                _end(members, StorageUnavailableError("the commit was cut off"))
-                raise
+        except BaseException:
+            _end(members, StorageUnavailableError("the commit was cut off"))
+            raise
 
     def _take(self) -> list[Insertion[Tx]]:
         taken: list[Insertion[Tx]] = []
         paths = 0
-        while self._queue and paths < self._limit:
-            taken.append(self._queue.popleft())
-            paths += len(taken[-1].paths)
+        with self._turn:
+            while self._queue and paths < self._limit:
+                taken.append(self._queue.popleft())
+                paths += len(taken[-1].paths)
         return taken
 
     def _failed(self, members: Sequence[Insertion[Tx]], error: Exception, commit: Callable[[Group[Tx]], None]) -> None:

@@ -72,18 +72,23 @@ class Leaf:
         present.insert(bisect_left(present, piece), piece)
         self.subjects[subject] = b"".join(present)
 
-    def drop(self, subject: bytes, prefix: Prefix) -> int:
-        """Take every path under the prefix away and return how many there were."""
-        run = self.subjects.get(subject)
-        if run is None:
-            return 0
-        head = self._head(prefix)
-        kept = b"".join(piece for piece in pieces(run) if head is None or not piece.startswith(head))
+    def drop(self, subject: bytes, prefix: Prefix) -> list[KeyPath]:
+        """Take every path under the prefix away and return them."""
+        run, head = self.subjects.get(subject), self._head(prefix)
+        if run is None or head is None:
+            return []
+        kept: list[bytes] = []
+        gone: list[KeyPath] = []
+        for piece in pieces(run):
+            if piece.startswith(head):
+                gone.append(KeyPath(prefix.subject, self.categories[piece[0]], period_text(piece[1:3])))
+            else:
+                kept.append(piece)
         if kept:
-            self.subjects[subject] = kept
+            self.subjects[subject] = b"".join(kept)
         else:
             del self.subjects[subject]
-        return (len(run) - len(kept)) // PATH_BYTES
+        return gone
 
     def _head(self, prefix: Prefix) -> bytes | None:
         """Return the bytes every path under the prefix starts with; None when no path here can be under it."""

@@ -16,7 +16,7 @@ from typing import Generic
 from imagint_privacy.errors import KeyDestroyedError
 from imagint_privacy.keys import branches, walks
 from imagint_privacy.keys.commits import Committer
-from imagint_privacy.keys.groups import Insertion, Waiting
+from imagint_privacy.keys.groups import Group, Insertion, Waiting
 from imagint_privacy.keys.paths import KeyPath, Prefix
 from imagint_privacy.keys.ports import Alongside, RootRecord, RootWrapper, TreeStore, Tx
 from imagint_privacy.keys.views import TreeOptions, View
@@ -93,7 +93,8 @@ class KeyTree(Generic[Tx]):
         """Return the data keys of these paths, making those that are missing in one commit.
 
         Threads that come while another commits share the next commit; what runs `alongside` is then given the change
-        of the whole group, and what it refuses with a `PermanentError` is refused to its own caller alone.
+        of the whole group, and what it refuses with a `PermanentError` is refused to its own caller alone. It must not
+        call the tree.
 
         Raises:
             TreeContendedError: other writers were first every time.
@@ -104,10 +105,12 @@ class KeyTree(Generic[Tx]):
         if len(kept) == len(wanted):
             return kept
         own = Insertion(wanted, alongside)
-        self._waiting.join(own)
-        with self._lock:
-            self._waiting.serve(own, self._committer.insert)
+        self._waiting.serve(own, self._insert)
         return own.outcome()
+
+    def _insert(self, group: Group[Tx]) -> None:
+        with self._lock:
+            self._committer.insert(group)
 
     def forget(
         self, prefixes: Collection[Prefix], *, key_version: int, alongside: Alongside[Tx] | None = None
@@ -122,7 +125,7 @@ class KeyTree(Generic[Tx]):
         with self._lock:
             edit = self._committer.forget(prefixes, key_version, alongside)
             record = self._view.confirmed().record
-            return Forgotten(record.generation, record.key_version, edit.forgotten)
+            return Forgotten(record.generation, record.key_version, len(edit.gone))
 
     def rewrap(self, *, key_version: int, alongside: Alongside[Tx] | None = None) -> Forgotten:
         """Rotate without forgetting: the same tree under a fresh root key, wrapped under `key_version` or newer.

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from imagint_privacy.errors import NodeGoneError, StaleTreeError, TreeContendedError
+from imagint_privacy.errors import NodeGoneError, NodeTamperedError, StaleTreeError, TreeContendedError
 from imagint_privacy.keys import seals
 from imagint_privacy.keys.caches import KeyCache, NodeCache
 from imagint_privacy.keys.edits import LEAF_LIMIT, Edit
@@ -73,6 +73,7 @@ class View(Generic[Tx]):
         self.open: OpenRoot | None = None
         self._wrapper = wrapper
         self._seen = 0
+        self._followed = False
 
     def warm(self, path: KeyPath) -> bytes | None:
         """Return a data key that is in memory and confirmed; safe to call beside a commit."""
@@ -109,12 +110,15 @@ class View(Generic[Tx]):
         if before is None or before.key != key:
             self.drop()
         else:
+            # Nodes that another process replaced stay in the cache, until something is forgotten.
+            self._followed |= before.record.generation != head.record.generation
             before.wipe()
         return self._opened(OpenRoot(head.record, key, root, until))
 
     def refresh(self) -> OpenRoot:
         """Return the open root as the store holds it now."""
-        if self.store.generation() != self.confirmed().record.generation:
+        known = self.confirmed().record.generation  # first: a store that does not answer keeps nothing open
+        if self.store.generation() != known:
             self.reload()
         return self.confirmed()
 
@@ -122,14 +126,19 @@ class View(Generic[Tx]):
         """Wipe everything that is open."""
         self.nodes.clear()
         self.keys.clear()
+        self._followed = False
         if self.open is not None:
             self.open.wipe()
             self.open = None
 
     def adopt(self, opened: OpenRoot, edit: Edit) -> None:
         """Make a root that was just committed the open one, and wipe what it replaced."""
+        if edit.gone and self._followed:
+            self.nodes.clear()
+            self._followed = False
         for digest in edit.dead:
             self.nodes.drop(digest)
+        self.keys.drop(edit.gone)
         for digest, plain in edit.plain.items():
             self.nodes.put(digest, plain)
         if self.open is not None:
@@ -140,17 +149,28 @@ class View(Generic[Tx]):
         """Walk from the current root; a walk that meets a node which another process replaced begins again.
 
         Raises:
+            NodeTamperedError: a node of the current root does not open, or is not there.
             TreeContendedError: the tree changed under every attempt.
         """
         for attempt in range(ATTEMPTS):
             try:
                 return walk(self.confirmed().root)
-            except NodeGoneError:
-                self.pause(attempt)
-                self.reload()
+            except NodeGoneError as error:
+                self.follow(attempt, error)
             finally:
                 self.nodes.trim()
         raise TreeContendedError("the tree changed under every attempt to read it")
+
+    def follow(self, attempt: int, error: Exception) -> None:
+        """Read the root anew because another process was first, or because a node was not there.
+
+        Raises:
+            NodeTamperedError: a node was not there, and the root that leads to it is still the current one.
+        """
+        known = self._seen
+        self.pause(attempt)
+        if self.reload().record.generation == known and isinstance(error, NodeGoneError):
+            raise NodeTamperedError(error.message) from None
 
     def pause(self, attempt: int) -> None:
         """Let other processes go first for a moment, longer each time."""

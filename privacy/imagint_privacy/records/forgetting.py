@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Generic
 
 from sqlalchemy import Connection
@@ -56,7 +56,7 @@ class Forgetting(ABC, Generic[S]):
         found = self._at_least(request, "Committed")
         if not self._book.reached(found, "Copied"):
             made = copying.copy_tree(self._context)
-            found = self._advance(request, "Copied", {"copies": made})
+            found = self._advance(request, "Copied", {"copies": made, "copied_at": self._context.now()})
         return Copied(ledger.copies(found))
 
     def caches(self, request: str) -> CachesDropped | Waiting:
@@ -74,9 +74,9 @@ class Forgetting(ABC, Generic[S]):
             replicas.acknowledge(context, context.tree.refresh())
         known = replicas.seen(context)
         if not self._book.reached(found, "CachesDropped"):
+            made_by = _made_by(found, found.committed_at)
             bounds = [
-                replicas.open_until(replica, found.generation, found.committed_at, context.cache_seconds)
-                for replica in known
+                replicas.open_until(replica, found.generation, made_by, context.cache_seconds) for replica in known
             ]
             wait = max((bound - context.now() for bound in bounds if bound is not None), default=timedelta())
             if wait > timedelta():
@@ -173,3 +173,9 @@ class Forgetting(ABC, Generic[S]):
 def committed(found: ledger.Progress) -> Committed:
     """Return what a commit answers."""
     return Committed(found.generation or 0, found.key_version or 0, found.forgotten_paths)
+
+
+def _made_by(found: ledger.Progress, committed_at: datetime) -> datetime:
+    """Return a moment at which the commit was surely made: it writes its own moment before it waits and is made."""
+    copied_at = found.results.get("copied_at")
+    return committed_at if copied_at is None else max(committed_at, datetime.fromisoformat(copied_at))

@@ -96,11 +96,16 @@ class GuardedKey:
         self._seal_witness(root_version)
 
     def _seal_witness(self, root_version: int) -> None:
-        if self._newest(KEY_WITNESSES.c.key_version >= root_version) is not None:
+        """Have a witness of the key's present version; one that this key did not seal is of before a move of keys."""
+        here = KEY_WITNESSES.c.key_version >= root_version
+        known = self._newest(here)
+        if known is not None and not self._refused(known.wrapped):
             return
         wrapped = self._wrapper.encrypt(_WITNESS)
         row = {"key_version": version_of(wrapped), "wrapped": wrapped, "armed": False}
         with suppress(IntegrityError), self._database.write() as connection:  # another process may be first
+            if known is not None:
+                connection.execute(delete(KEY_WITNESSES).where(here))
             connection.execute(insert(KEY_WITNESSES).values(row))
 
     def _newest(self, among: ColumnElement[bool]) -> Row[Any] | None:

@@ -5,6 +5,7 @@ Read only with the extra `postgres` installed. It must not know any table.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any, Final, TypeVar
 
@@ -17,6 +18,7 @@ _STATEMENT_SECONDS: Final = 30
 _LOCK_SECONDS: Final = 10
 _IDLE_SECONDS: Final = 120
 _CLEARING_SECONDS: Final = 600
+_READERS_SECONDS: Final = 1.0
 _MARGIN_SECONDS: Final = 15
 _OPTIONS: Final = (
     f"-c statement_timeout={_STATEMENT_SECONDS}s"
@@ -107,7 +109,7 @@ def clear(engine: Engine, tables: Sequence[str]) -> bool:
         driver: Any = connection.connection.driver_connection
         driver.patience = _CLEARING_SECONDS + _MARGIN_SECONDS
         try:
-            seeing = connection.execute(_HORIZON, {"newest": str(int(newest) % (1 << 32))}).scalar_one()
+            seeing = _wait_for_readers(connection, str(int(newest) % (1 << 32)))
             if not seeing:
                 for table in tables:
                     connection.execute(text(f"VACUUM {connection.dialect.identifier_preparer.quote(table)}"))
@@ -115,3 +117,11 @@ def clear(engine: Engine, tables: Sequence[str]) -> bool:
             # Its limits are raised: the pool makes a new one.
             connection.invalidate()
     return not seeing
+
+
+def _wait_for_readers(connection: Connection, newest: str) -> int:
+    """Give the transactions of this moment time to end; return how many have not, which may see what was deleted."""
+    deadline = time.monotonic() + _READERS_SECONDS
+    while (seeing := connection.execute(_HORIZON, {"newest": newest}).scalar_one()) and time.monotonic() < deadline:
+        time.sleep(_TICK_SECONDS / 5)
+    return int(seeing)

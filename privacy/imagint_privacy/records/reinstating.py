@@ -43,8 +43,8 @@ OUTCOMES: Final[Mapping[str, str]] = {
     restore.MISSING: "without their content in the backup",
 }
 """Every way in which a record of a backup can be found, in words."""
-_STATEMENTS: Final = ("erasures", "restrictions", "retention_runs", "retention_exceptions")
-"""Tables that only say what was asked and done; those of them that this program has. Their rows never change back."""
+_STATEMENTS: Final = ("erasures", "restrictions", "retention_runs")
+"""Tables that only say what was asked and done; their rows never change back."""
 _COMPLETE: Final = "Complete"
 _BATCH: Final = 200
 Progress = Callable[[int, int], None]
@@ -213,7 +213,7 @@ def _carry_statements(backup: Backup, context: Context, selection: Selection) ->
         with context.database.write() as connection:
             gate.hold(connection, fencing=True)
             carried += sum(_raise_life(connection, row) for row in rows)
-    for table in (METADATA.tables[name] for name in _STATEMENTS if name in METADATA.tables):
+    for table in (METADATA.tables[name] for name in _STATEMENTS):
         for rows in _pages(backup, table, selection):
             finished = [row for row in rows if "state" not in table.c or row["state"] == _COMPLETE]
             with context.database.write() as connection:

@@ -47,6 +47,18 @@ class Moment(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class Blob(LargeBinary):
+    """Bytes as they are: both drivers take and give `bytes`, so nothing is wrapped or copied on the way."""
+
+    def bind_processor(self, dialect: Dialect) -> None:
+        """Write without wrapping."""
+        return
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> None:
+        """Read without copying."""
+        return
+
+
 LIBRARY = Table(
     "library",
     METADATA,
@@ -57,8 +69,8 @@ LIBRARY = Table(
 TREE_NODES = Table(
     "tree_nodes",
     METADATA,
-    Column("digest", LargeBinary(32), primary_key=True),
-    Column("sealed", LargeBinary, nullable=False),
+    Column("digest", Blob(32), primary_key=True),
+    Column("sealed", Blob, nullable=False),
     Column("born", BigInteger, nullable=False, index=True),
 )
 TREE_ROOT = Table(
@@ -68,13 +80,13 @@ TREE_ROOT = Table(
     Column("generation", BigInteger, nullable=False),
     Column("key_version", Integer, nullable=False),
     Column("wrapped", Text, nullable=False),
-    Column("digest", LargeBinary(32), nullable=False),
+    Column("digest", Blob(32), nullable=False),
     Column("key_since", BigInteger, nullable=False, server_default="0"),
 )
 TREE_DEAD = Table(
     "tree_dead",
     METADATA,
-    Column("digest", LargeBinary(32), primary_key=True),
+    Column("digest", Blob(32), primary_key=True),
     Column("died", BigInteger, nullable=False),
 )
 KEY_WITNESSES = Table(
@@ -96,7 +108,7 @@ RECORDS = Table(
     Column("created_at", Moment, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("large", Boolean, nullable=False),
-    Column("sealed", LargeBinary, nullable=True),
+    Column("sealed", Blob, nullable=True),
     Index(None, "subject", "category"),
 )
 OBJECTS = Table(
@@ -167,7 +179,7 @@ RETENTION_RUNS = Table(
     Column("rules_digest", String(64), nullable=False),
     Column("begun_at", Moment, nullable=False),
     Column("counts", Text, nullable=False),
-    Column("walked", LargeBinary(32), nullable=True),
+    Column("walked", Blob(32), nullable=True),
     Column("slices", Integer, nullable=False),
     Column("forgotten", Text, nullable=False),
     Column("generation", BigInteger, nullable=True),
@@ -189,7 +201,7 @@ COPIES = Table(
     Column("store", String(255), primary_key=True),
     Column("attempted", BigInteger, nullable=False),
     Column("generation", BigInteger, nullable=False),
-    Column("root_digest", LargeBinary(32), nullable=True),
+    Column("root_digest", Blob(32), nullable=True),
     Column("verified_at", Moment, nullable=True),
 )
 COPY_ATTEMPTS = Table(

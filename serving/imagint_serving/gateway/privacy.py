@@ -74,6 +74,12 @@ class CommitBody(Body):
     key_version: Annotated[int, Field(ge=1)]
 
 
+class DestroyedBody(Body):
+    """Say below which version of the tenant key everything was destroyed."""
+
+    below: Annotated[int, Field(ge=1)]
+
+
 class RestrictBody(Body):
     """Restrict a subject's data, or object to some purposes."""
 
@@ -114,12 +120,6 @@ class RetainBody(CountBody):
     """Begin a run of retention."""
 
     request: RequestName
-
-
-class DestroyedBody(Body):
-    """Say below which version of the tenant key everything was destroyed."""
-
-    below: Annotated[int, Field(ge=1)]
 
 
 class CanariesBody(Body):

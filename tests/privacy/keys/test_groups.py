@@ -17,6 +17,7 @@ from imagint_privacy.errors import (
     TreeLimitError,
 )
 from imagint_privacy.keys import leaves
+from imagint_privacy.keys.groups import Group, Insertion, Waiting
 from imagint_privacy.keys.paths import KeyPath
 
 Path = Callable[..., KeyPath]
@@ -163,6 +164,19 @@ def test_a_leader_that_is_stopped_tells_those_who_wait(rig: Any, path: Path) -> 
     assert len(stopped) == 1
     assert sum(answer is None for answer in answers) == 1
     assert all(rig.open().lookup(path(n)) == answer[path(n)] for n, answer in enumerate(answers) if answer)
+
+
+def test_a_leader_that_is_stopped_while_it_tries_each_alone_tells_those_who_wait() -> None:
+    waiting: Waiting[None] = Waiting()
+    others = [Insertion[None](()) for _ in range(3)]
+    waiting._queue.extend(others)
+
+    def commit(group: Group[None]) -> None:
+        raise ValueError if len(group.members) > 1 else KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        waiting.serve(Insertion(()), commit)
+    assert all(isinstance(other.error, StorageUnavailableError) for other in others)
 
 
 def test_warm_keys_are_found_while_a_commit_is_under_way(rig: Any, path: Path) -> None:

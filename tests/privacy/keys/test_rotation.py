@@ -60,6 +60,26 @@ def test_the_uses_of_a_root_key_are_counted_across_processes(rig: Any, path: Pat
     assert len(wraps) >= 3
 
 
+def test_a_forgetting_that_comes_second_takes_the_version_of_the_first(
+    rig: Any, path: Path, subject: Callable[[int], str]
+) -> None:
+    tree, other = rig.open(), rig.open()
+    keys = tree.ensure([path(n) for n in range(9)])
+
+    def first(_moment: str) -> None:
+        rig.store.on_commit = lambda _: None
+        other.forget([Prefix(subject(1))], key_version=rig.rotate())
+
+    rig.store.on_commit = first
+    done = tree.forget([Prefix(subject(2))], key_version=1)
+    rig.trim(2)
+    assert done.key_version == 2
+    reader = rig.open()
+    assert {path(n): reader.lookup(path(n)) for n in (0, *range(3, 9))} == {
+        p: keys[p] for p in map(path, (0, *range(3, 9)))
+    }
+
+
 # -- moving ----------------------------------------------------------------------------------------------------------
 
 

@@ -306,12 +306,20 @@ def test_another_tenants_tree_is_refused_by_name(rig: Any, path: Path) -> None:
         KeyTree.open("other", rig.store, rig.transit.tenant_key("tenant-acme"))
 
 
-def test_a_node_that_is_gone_for_good_ends_the_search_by_name(rig: Any, path: Path) -> None:
-    rig.open().ensure([path(n) for n in range(100)])
-    root = rig.store.current.record.digest
-    rig.store.kept = {root: rig.store.kept[root]}
-    with pytest.raises(TreeContendedError):
-        rig.open().lookup(path(1))
+@pytest.mark.parametrize("act", ["look up", "insert", "forget"])
+def test_a_node_that_is_gone_for_good_is_named_at_once(rig: Any, path: Path, act: str) -> None:
+    rig.open().ensure([path(1)])
+    tree, calls = rig.open(), len(rig.transit.calls)
+    for digest in set(rig.store.kept) - {rig.store.current.record.digest}:
+        del rig.store.kept[digest]
+    acts: dict[str, Callable[[], object]] = {
+        "look up": lambda: tree.lookup(path(1)),
+        "insert": lambda: tree.ensure([path(1)]),
+        "forget": lambda: tree.forget([Prefix(path(1).subject)], key_version=1),
+    }
+    with pytest.raises(NodeTamperedError, match=r"node [0-9a-f]{16} is not in the store"):
+        acts[act]()
+    assert len(rig.transit.calls) - calls < 8
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
@@ -348,41 +356,6 @@ def test_what_runs_alongside_a_commit_can_undo_it(rig: Any, path: Path) -> None:
         tree.ensure([path(1)], refuse)
     with pytest.raises(KeyDestroyedError, match="no key"):
         tree.lookup(path(1))
-
-
-# -- memory ----------------------------------------------------------------------------------------------------------
-
-
-def test_dropping_wipes_every_buffer(rig: Any, path: Path) -> None:
-    tree = rig.open()
-    tree.ensure([path(n) for n in range(50)])
-    tree.lookup(path(1))
-    nodes = list(tree._view.nodes._nodes.values())
-    keys = list(tree._view.keys._keys.values())
-    opened = tree._view.open
-    assert opened is not None
-    assert nodes
-    assert keys
-    tree.drop()
-    assert not any(any(buffer) for buffer in (*nodes, *keys, opened.key, opened.root))
-
-
-def test_forgetting_wipes_what_was_open_of_the_old_tree(rig: Any, path: Path, subject: Callable[[int], str]) -> None:
-    tree = rig.open()
-    tree.ensure([path(n) for n in range(50)])
-    key, buffers = tree._view.open.key, list(tree._view.nodes._nodes.values())
-    tree.forget([Prefix(subject(1))], key_version=1)
-    assert not any(key)
-    assert not any(any(buffer) for buffer in buffers)
-
-
-def test_the_caches_stay_within_their_bounds_and_the_tree_stays_right(rig: Any, path: Path) -> None:
-    tree = rig.open(cache_bytes=2000, cache_keys=5)
-    paths = [path(n) for n in range(200)]
-    keys = {p: key for at in range(0, 200, 10) for p, key in tree.ensure(paths[at : at + 10]).items()}
-    assert {p: tree.lookup(p) for p in paths} == keys
-    assert tree._view.nodes._bytes <= 2000
-    assert len(tree._view.keys) <= 5
 
 
 def test_the_default_options_hold_real_time_and_randomness(rig: Any, path: Path) -> None:

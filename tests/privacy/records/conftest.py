@@ -43,6 +43,16 @@ ON_POSTGRESQL = frozenset(
         "test_a_commit_under_a_newer_version_wraps_the_root_anew_and_is_copied_again",
         "test_a_replica_that_is_silent_is_waited_for_as_long_as_its_cache_lives",
         "test_every_object_is_named_as_the_inventory_says",
+        "test_no_job_writes_after_a_restriction_was_answered_whatever_runs_beside_it",
+        "test_an_erasure_and_a_run_take_turns_and_both_are_carried_out",
+        "test_a_run_of_more_subjects_than_one_commit_takes_is_cut_into_slices",
+        "test_what_is_restricted_fenced_or_excepted_is_withheld_and_what_has_no_rule_is_reported",
+        "test_everything_of_one_person_is_shown_and_nothing_of_another",
+        "test_several_stack_and_each_is_lifted_by_itself",
+        "test_an_erasure_that_ends_while_an_object_is_uploaded_stops_it",
+        "test_a_restriction_that_begins_at_the_last_moment_is_seen_by_the_commit",
+        "test_what_another_process_forgets_at_the_last_moment_is_not_counted_twice",
+        "test_two_processes_that_commit_one_run_at_once_commit_it_once",
     }
 )
 

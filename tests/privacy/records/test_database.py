@@ -265,3 +265,23 @@ def test_a_reader_who_may_still_see_it_delays_the_wipe(database: Database, postg
         assert not database.wipe_log([TREE_NODES.name])
     assert database.wipe_log([TREE_NODES.name])
     assert _dead_rows(database, postgres, "tree_nodes") == 0
+
+
+@only_postgresql
+def test_short_transactions_that_never_cease_do_not_delay_the_wipe_for_ever(database: Database) -> None:
+    over = threading.Event()
+
+    def keep_writing(number: int) -> None:
+        for turn in range(10_000):
+            if over.is_set():
+                return
+            with database.write() as connection:
+                connection.execute(insert(TREE_NODES).values({**ROW, "digest": b"%016d%016d" % (number, turn)}))
+
+    threads = [in_a_thread(lambda number=number: keep_writing(number)) for number in range(3)]  # type: ignore[misc]
+    try:
+        assert [database.wipe_log([TREE_NODES.name]) for _ in range(5)] == [True] * 5
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()

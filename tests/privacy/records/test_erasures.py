@@ -21,6 +21,7 @@ from imagint_privacy.errors import (
 )
 from imagint_privacy.purposes import Purpose
 from imagint_privacy.records.library import Draft
+from imagint_privacy.records.nodes import SqlTreeStore
 from imagint_privacy.records.results import as_json
 
 NONCE = bytes(range(32))
@@ -215,6 +216,27 @@ def test_a_replica_that_is_silent_is_waited_for_as_long_as_its_cache_lives(rig: 
         waits += 1
     assert 5 <= waits <= 7
     assert answer.bound_seconds == 5.0
+
+
+def test_a_silent_replica_is_waited_for_from_when_the_commit_was_made_not_from_when_it_began(rig: Any) -> None:
+    library, _silent = rig.open(), rig.open("silent")
+    ann = rig.keep(library, "ann", "1")
+    library.erasures.fence("req", ann, received_at=rig.now())
+    rig.rotate()
+    commit = SqlTreeStore.commit
+
+    def slow(store: Any, change: Any, alongside: Any = None) -> None:
+        def noted_long_before(connection: Any, made: Any) -> None:
+            alongside(connection, made)
+            rig.seconds += 20
+
+        commit(store, change, noted_long_before)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SqlTreeStore, "commit", slow)
+        library.erasures.commit("req", 2)
+    library.erasures.copies("req")
+    assert library.erasures.caches("req").state == "Waiting"
 
 
 def test_a_replica_that_beats_is_not_waited_for(rig: Any) -> None:

@@ -22,6 +22,7 @@ from imagint_privacy.errors import CopyFailedError, RecordMissingError, Retryabl
 from imagint_privacy.keys.paths import ALWAYS, KeyPath, Prefix
 from imagint_privacy.purposes import Purpose
 from imagint_privacy.records import database
+from imagint_privacy.records.database import Database
 from imagint_privacy.records.library import Draft, Library
 
 
@@ -307,3 +308,60 @@ def test_sessions_ended_at_any_moment_lose_nothing_that_was_promised(bare_rig: A
         assert library.read(subject, f"gen_{number}", Purpose.DELIVER).content == f"prompt of person {number}".encode()
         assert library.read(subject, f"img_{number}", Purpose.DELIVER).content
     assert refused, "no session was ended in the middle of anything"
+
+
+@pytest.mark.parametrize("bare_rig", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("answered", [False, True], ids=["before its commit", "after its commit, unanswered"])
+def test_an_erasure_is_counted_once_whichever_of_its_transactions_loses_its_session(
+    bare_rig: Any, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, answered: bool
+) -> None:
+    library, write, state = bare_rig.open(), Database.write, {"begun": 0, "lose": 0}
+
+    @contextlib.contextmanager
+    def losing(self: Database) -> Iterator[Connection]:
+        state["begun"] += 1
+        mine = state["begun"] == state["lose"]
+        with write(self) as connection:
+            yield connection
+            if mine and not answered:
+                _ended(postgres)(connection, None)
+        if mine and answered:
+            raise StorageUnavailableError("the answer to the commit was lost")
+
+    monkeypatch.setattr(Database, "write", losing)
+    lost = 0
+    while state["begun"] >= state["lose"]:
+        state["lose"] = 0
+        person, request = f"person {lost}", f"req-{lost}"
+        subject = bare_rig.keep(library, person, str(lost))
+        state.update(begun=0, lose=lost + 1)
+        _erase_patiently(bare_rig, library, request, subject)
+        done = library.erasures.status(request)
+        assert (done.state, done.forgotten_paths) == ("Complete", 2)
+        stores = {store["store"]: (store["deleted"], store["remaining"]) for store in done.results["purge"]}
+        assert (stores["tree"], stores["records"], stores["objects"]) == ((2, 0), (2, 0), (1, 0)), f"lost {lost + 1}"
+        lost += 1
+    assert lost > 8
+    state["lose"] = 0
+    works_as_before(bare_rig, library, bare_rig.keep(library, "ann", "1"))
+
+
+def _erase_patiently(rig: Any, library: Library, request: str, subject: str) -> None:
+    """As the operator does: each step is asked for again until it is answered."""
+    erasures = library.erasures
+
+    def asked(step: Callable[[], Any]) -> Any:
+        for _ in range(3):
+            with contextlib.suppress(StorageUnavailableError, CopyFailedError):
+                return step()
+        raise AssertionError("only one session is lost")
+
+    asked(lambda: erasures.fence(request, subject, received_at=rig.now()))
+    version = rig.rotate()
+    asked(lambda: erasures.commit(request, version))
+    asked(lambda: erasures.copies(request))
+    while asked(lambda: erasures.caches(request)).state == "Waiting":
+        rig.seconds += 1
+    rig.trim(version)
+    asked(lambda: erasures.purge(request))
+    asked(lambda: erasures.complete(request))

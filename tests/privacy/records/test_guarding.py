@@ -16,7 +16,9 @@ from imagint_privacy.errors import (
     KeysUnavailableError,
     StaleTreeError,
 )
+from imagint_privacy.keys.moving import MovingKey
 from imagint_privacy.purposes import Purpose
+from imagint_privacy.records.library import Library
 
 
 def witnesses(library: Any) -> list[tuple[int, int]]:
@@ -147,3 +149,23 @@ def test_a_tree_older_than_the_operator_allows_is_served_no_longer_than_the_cach
     rig.seconds += 6
     with pytest.raises(KeyRevivedError, match="below 2 was destroyed, and this tree is wrapped under 1"):
         library.read(ann, "gen_1", Purpose.DELIVER)
+
+
+def test_a_tenant_that_moved_to_another_key_gets_witnesses_of_that_one(rig: Any) -> None:
+    library = rig.open()
+    people = [rig.keep(library, f"person {number}", str(number)) for number in range(3)]
+    rig.erase(library, "req-1", people[0])
+    assert witnesses(library) == [(1, 1), (2, 0)]
+    rig.close()
+    rig.transit.admin().ensure("tenant-moved")
+    new = rig.transit.tenant_key("tenant-moved")
+    moving: Any = {"key_name": "tenant-moved", "now": rig.now, "clock": lambda: rig.seconds}
+    both = MovingKey(new, rig.transit.tenant_key("tenant-acme"))
+    between = Library.open("acme", rig.storage, both, **moving)
+    between.tree.rewrap(key_version=1)
+    between.close()
+    rig.transit.admin().destroy("tenant-acme")
+    moved = Library.open("acme", rig.storage, new, **moving)
+    assert witnesses(moved) == [(1, 0)]
+    assert moved.read(people[1], "gen_1", Purpose.DELIVER).content == b"prompt of person 1"
+    moved.close()
