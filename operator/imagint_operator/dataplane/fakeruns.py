@@ -34,7 +34,10 @@ class FakeRun:
 
 @dataclass
 class FakeTree:
-    """Key paths by category that are older than any rule, and every root that was wrapped: version, paths opened."""
+    """Key paths by category that are older than any rule, and every root that was wrapped: version, paths opened.
+
+    `rows` is how many old rows a purge cannot delete.
+    """
 
     old: dict[str, int] = field(default_factory=dict)
     withheld: dict[str, int] = field(default_factory=dict)
@@ -102,7 +105,7 @@ class FakeRuns:
         if step == "caches" and wanted > reached and run.waited < self._waits:
             run.waited += 1
             return 202, {"state": "Waiting", "retry_after": 0.02}
-        if wanted > reached:
+        if wanted > reached and not (step == "purge" and self._tree.rows):
             run.state = STEPS[step]
             self._carried_out(step)
         return 200, self._answer(run, step)
@@ -143,8 +146,6 @@ class FakeRuns:
             tree.copied_generation = tree.generation
         elif step == "caches":
             tree.cached_generation = tree.generation
-        elif step == "purge":
-            tree.rows = 0
 
     def _answer(self, run: FakeRun, step: str) -> dict[str, Any]:
         tree = self._tree

@@ -78,9 +78,7 @@ def keeper(bench: Any, cluster: Any, eventually: Callable[..., Any]) -> Callable
     return lambda name: Keeper(bench, cluster, name, eventually)
 
 
-async def test_from_rules_to_forgotten_and_back_to_no_rules(
-    keeper: Callable[[str], Keeper], bench: Any, stack: Any
-) -> None:
+async def test_from_rules_to_forgotten_and_back_to_no_rules(keeper: Callable[[str], Keeper], bench: Any) -> None:
     acme = keeper("keeps")
     acme.data.old |= {"images": 3, "prompts": 2, "notes": 4}
     acme.data.withheld |= {"images": 1}
@@ -108,8 +106,6 @@ async def test_from_rules_to_forgotten_and_back_to_no_rules(
     assert (nothing["forgottenPaths"], "keyVersion" in nothing) == (0, False)
     assert bench.key_state(acme.namespace).latest_version == 2  # nothing due: not rotated
     assert acme.opened() == 0
-    events = await asyncio.to_thread(stack.kubectl, "get", "events", "-n", "default", "-o", "name")
-    assert f"/{acme.name}." in events
 
 
 async def test_an_erasure_waits_while_retention_has_the_key(keeper: Callable[[str], Keeper], bench: Any) -> None:
@@ -162,6 +158,27 @@ async def test_a_gateway_that_is_down_is_said_and_waited_for(keeper: Callable[[s
         assert acme.says("RetentionCurrent")[0] == "False"
         bench.gateways.down = False
         await acme.eventually(lambda: acme.says("RetentionCurrent"), ("True", "Completed"), seconds=30)
+
+
+async def test_what_a_purge_leaves_is_a_failure_until_it_is_gone(
+    keeper: Callable[[str], Keeper], bench: Any, stack: Any
+) -> None:
+    acme = keeper("left")
+    acme.data.old |= {"images": 3}
+    acme.data.rows = 2
+    async with bench.operator():
+        await acme.ready()
+        bench.ahead += HOUR
+        await acme.eventually(lambda: acme.says("RetentionCurrent"), ("False", "Failed"), seconds=30)
+        assert acme.retention()["current"]["step"] == "Purge"
+        acme.data.rows = 0
+        await acme.eventually(lambda: acme.says("RetentionCurrent"), ("True", "Completed"), seconds=30)
+    about = f"regarding.name={acme.name}"
+    written = await asyncio.to_thread(
+        stack.kubectl, "get", "events.events.k8s.io", "-n", "default", "--field-selector", about, "-o",
+        "jsonpath={range .items[*]}{.type} {.reason}{'\\n'}{end}",
+    )  # fmt: skip
+    assert [written.count(event) for event in ("Warning RetentionFailed", "Normal RetentionCompleted")] == [1, 1]
 
 
 async def test_killed_at_every_write_each_run_completes_and_nothing_of_it_opens(
