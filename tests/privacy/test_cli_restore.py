@@ -160,6 +160,17 @@ def test_copies_are_verified_updated_and_rid_of_garbage(bench: Bench) -> None:
     assert "whole" in bench.run("copies", "verify").stdout
 
 
+def test_a_copy_that_lost_a_node_is_mended_when_everything_is_written_again(bench: Bench) -> None:
+    nodes = [path for path in (bench.folder / "copy" / "nodes").rglob("*") if path.is_file()]
+    nodes[0].unlink()
+    nodes[1].write_bytes(b"damaged")
+    assert bench.run("copies", "update").exit_code == 0
+    assert bench.run("copies", "verify", "--without-keys").exit_code == 3
+    assert bench.run("copies", "update", "--whole").exit_code == 0
+    for how in ((), ("--without-keys",)):
+        assert answer(bench.run("copies", "verify", "--json", *how))["copies"][0]["whole"]
+
+
 @pytest.mark.parametrize(
     ("switch", "code", "word"),
     [
@@ -197,6 +208,8 @@ def test_without_a_place_the_command_says_what_is_missing(bench: Bench, argument
         pytest.param("a: [", id="no YAML"),
         pytest.param("tenant: acme\nsecret: x", id="an unknown name"),
         pytest.param("tenant: acme\nvault: none", id="vault is no mapping"),
+        pytest.param("tenant: 2026-13-45", id="a date that is none"),
+        pytest.param("a: " + "[" * 2000 + "]" * 2000, id="lists without end"),
     ],
 )
 def test_a_wrong_settings_file_is_wrong_usage(bench: Bench, content: str) -> None:

@@ -17,6 +17,7 @@ from imagint_privacy.cli.opening import (
 from imagint_privacy.cli.places import Place, place_options
 from imagint_privacy.cli.progress import shown
 from imagint_privacy.records.collecting import Collected, collect_copy, collect_nodes
+from imagint_privacy.records.copying import begin_anew
 from imagint_privacy.records.recovering import held_generation
 from imagint_privacy.records.verifying import CopyVerified, verify_held, verify_opening
 
@@ -29,11 +30,14 @@ def copies() -> None:
 
 
 @copies.command(epilog=EPILOG)
+@click.option("--whole", is_flag=True, help="Write every node again, not only new ones: mends what verify found.")
 @json_option
 @place_options
-def update(place: Place, as_json: bool) -> None:
+def update(place: Place, whole: bool, as_json: bool) -> None:
     """Bring every copy to the current tree, as a Gateway does every minute."""
     with explained(json_too=as_json), library_of(place) as library:
+        if whole:
+            begin_anew(library.context)
         made = library.copy_tree()
     if as_json:
         show({"copies": made})

@@ -107,7 +107,8 @@ def library_of(place: Place, key: RootWrapper | None = None) -> Iterator[Library
         StorageSettings(place.database, place.objects, place.tree_copies),
         key or key_of(place),
         key_name=place.key,
-        replica=f"command-{os.getpid()}",
+        # Not the process id alone: in containers they are alike, and who leaves must not take another's row along.
+        replica=f"command-{os.getpid()}-{os.urandom(4).hex()}",
         cache_seconds=place.cache_seconds,
     )
     with contextlib.closing(library):

@@ -133,7 +133,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as source:
             found = yaml.safe_load(source.read(_LARGEST))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError):
+    except (OSError, yaml.YAMLError, ValueError, RecursionError):  # a date that is none is a ValueError
         raise click.UsageError(f"{path} cannot be read as YAML") from None
     if not isinstance(found, dict):
         raise click.UsageError(f"{path} holds no settings")

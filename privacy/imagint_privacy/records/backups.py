@@ -8,17 +8,21 @@ and what is forgotten later never opens again. It must not open a key.
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from sqlalchemy import delete, func, insert, select
 
 from imagint_privacy.errors import BackupRefusedError, StorageUnavailableError
 from imagint_privacy.records import migrating
+from imagint_privacy.records.context import Context
 from imagint_privacy.records.copying import write_copy
 from imagint_privacy.records.database import Database
 from imagint_privacy.records.library import Library
@@ -29,6 +33,8 @@ from imagint_privacy.records.schema import OBJECTS as OBJECT_ROWS
 DATABASE: Final = "records.db"
 OBJECTS: Final = "objects"
 TREE: Final = "tree"
+UNFINISHED: Final = "unfinished"
+"""There while a backup is being written, and where one was cut off."""
 _BATCH: Final = 500
 Progress = Callable[[int, int], None]
 """Hears how many objects were copied, of how many."""
@@ -46,20 +52,53 @@ class BackupReport:
 
 
 def back_up(library: Library, folder: Path, progress: Progress = lambda _done, _total: None) -> BackupReport:
-    """Write a backup into a new or empty folder.
+    """Write a backup into a folder that is new, empty, or holds one that was cut off, which is begun anew.
 
     Raises:
-        BackupRefusedError: the folder is not empty.
+        BackupRefusedError: the folder holds something else, or another process writes a backup into it.
         StorageUnavailableError: something could not be read or written; what is in the folder is no backup.
     """
-    context = library.context
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise BackupRefusedError("the backup's folder is not empty")
-        _copy_any(context.database, folder / DATABASE)
+        with _begun(folder):
+            return _written(library.context, folder, progress)
     except (OSError, sqlite3.Error) as error:
         raise StorageUnavailableError(f"the backup cannot be written ({type(error).__name__})", after=60) from None
+
+
+@contextlib.contextmanager
+def _begun(folder: Path) -> Iterator[None]:
+    """Hold the folder for one backup, empty, and marked as unfinished unless all goes well.
+
+    Raises:
+        BackupRefusedError: the folder holds something else, or another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    cut_off = (folder / UNFINISHED).exists()
+    if not cut_off and any(folder.iterdir()):
+        raise BackupRefusedError("the backup's folder is not empty")
+    with (folder / UNFINISHED).open("r+" if cut_off else "x") as mark:
+        if not _alone(mark):
+            raise BackupRefusedError("another process writes a backup into this folder")
+        ours = [path for path in folder.iterdir() if path.name in {OBJECTS, TREE} or path.name.startswith(DATABASE)]
+        if len(ours) + 1 != len(list(folder.iterdir())):
+            raise BackupRefusedError("the backup's folder holds something else too")
+        for path in ours:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        yield
+        (folder / UNFINISHED).unlink()
+
+
+def _alone(mark: TextIO) -> bool:
+    """Say whether nobody else writes: a mark whose file is gone is of somebody who has just come to the end."""
+    try:
+        fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return bool(os.fstat(mark.fileno()).st_nlink)
+
+
+def _written(context: Context, folder: Path, progress: Progress) -> BackupReport:
+    _copy_any(context.database, folder / DATABASE)
     target = Objects((folder / OBJECTS).absolute().as_uri())
     with contextlib.closing(_database(folder)) as copied:
         objects = _copy_objects(context.objects, target, copied, progress)

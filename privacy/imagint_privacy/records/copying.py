@@ -61,6 +61,17 @@ def copy_tree(context: Context) -> tuple[CopyResult, ...]:
         raise CopyFailedError(f"a tree copy failed: {error.message}", after=error.after) from None
 
 
+def begin_anew(context: Context) -> None:
+    """Trust no copy any more: the next one writes and reads back every node, as into an empty store.
+
+    Raises:
+        StorageUnavailableError: the database does not answer.
+    """
+    with context.database.write() as connection:
+        here = COPIES.c.store.in_([store.name for store in context.copies])
+        connection.execute(update(COPIES).where(here).values(generation=0))
+
+
 def _copy(context: Context, store: Objects) -> CopyResult:
     attempt, since = _begin(context, store)
     record: RootRecord | None = None

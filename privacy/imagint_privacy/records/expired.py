@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Table, and_, false, or_, select, tuple_
+from sqlalchemy import ColumnElement, Row, Table, and_, exists, false, or_, select, tuple_
 
 from imagint_privacy.keys.paths import ALWAYS, KeyPath, period_of
+from imagint_privacy.purposes import EVERY
 from imagint_privacy.records.context import Context
 from imagint_privacy.records.retention import end_of
 from imagint_privacy.records.schema import FENCES, OBJECTS, RECORDS
@@ -58,7 +59,8 @@ class Expired:
             yield {row.record_id: row.location for row in self._gone(paths)}
 
     def _pages(self, table: Table, columns: list[Any], dated: list[ColumnElement[bool]]) -> Iterator[list[Row[Any]]]:
-        free = table.c.subject.not_in(select(FENCES.c.subject))
+        here = or_(FENCES.c.category == EVERY, FENCES.c.category == table.c.category)
+        free = ~exists().where(FENCES.c.subject == table.c.subject, here)
         place = tuple_(table.c.subject, table.c.record_id)
         after = ("", "")
         while True:

@@ -16,7 +16,7 @@ from typing import Any, Generic
 
 from sqlalchemy import Connection
 
-from imagint_privacy.errors import StorageUnavailableError
+from imagint_privacy.errors import CopyFailedError, StorageUnavailableError
 from imagint_privacy.keys.paths import Prefix
 from imagint_privacy.keys.ports import TreeChange
 from imagint_privacy.records import copying, ledger, purging, replicas
@@ -56,7 +56,11 @@ class Forgetting(ABC, Generic[S]):
         found = self._at_least(request, "Committed")
         if not self._book.reached(found, "Copied"):
             made = copying.copy_tree(self._context)
-            found = self._advance(request, "Copied", {"copies": made, "copied_at": self._context.now()})
+            with self._context.database.write() as connection:
+                if self._book.load(connection, request, lock=True).generation != found.generation:
+                    raise CopyFailedError("the tree was wrapped anew while it was copied")
+                results = {"copies": made, "copied_at": self._context.now()}
+                found = self._book.advance(connection, request, "Copied", results)
         return Copied(ledger.copies(found))
 
     def caches(self, request: str) -> CachesDropped | Waiting:

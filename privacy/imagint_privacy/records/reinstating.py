@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -91,6 +92,7 @@ def reinstate(
                 counts[outcome] += 1
                 done += 1
                 progress(done, total)
+        counts.update({restore.DAMAGED: backup.unreadable} if backup.unreadable else {})
     return Reinstated(dict(counts), statements, apply)
 
 
@@ -153,7 +155,7 @@ class _Restoring:
             gate.hold(connection, fencing=False)
             if refused := _refusal(connection, row):
                 return refused
-            if not _announce(connection, row, location):
+            if not _announce(connection, row, location, self._context.now()):
                 return TAKEN
         pieces = self._backup.sealed(row)
         if pieces is None:
@@ -163,7 +165,8 @@ class _Restoring:
             gate.hold(connection, fencing=False)
             if (refused := _refusal(connection, row)) is None:
                 stored = update(OBJECT_ROWS).where(OBJECT_ROWS.c.record_id == row.record_id)
-                connection.execute(stored.values(stored=True))
+                if not connection.execute(stored.values(stored=True, created_at=row.created_at)).rowcount:
+                    raise StorageUnavailableError("an object took so long to bring back that it was swept away")
                 return _insert(connection, row)
         self._context.objects.delete([location])  # an erasure began meanwhile
         return refused
@@ -192,14 +195,19 @@ def _insert(connection: Connection, row: Row[Any]) -> str:
     return BROUGHT
 
 
-def _announce(connection: Connection, row: Row[Any], location: str) -> bool:
-    """Note an object before it is written; say whether its id is free, or its own."""
+def _announce(connection: Connection, row: Row[Any], location: str, now: datetime) -> bool:
+    """Note an object before it is written; say whether its id is free, or its own.
+
+    Until it is kept, the note is of now: by its true age it would look like one that was left behind.
+    """
     query = select(OBJECT_ROWS.c.location).where(OBJECT_ROWS.c.record_id == row.record_id)
     noted = connection.execute(query).scalar_one_or_none()
     if noted is None:
-        names = ("record_id", "subject", "category", "incarnation", "created_at")
-        values = {name: getattr(row, name) for name in names}
-        connection.execute(insert(OBJECT_ROWS).values(location=location, stored=False, **values))
+        values = {name: getattr(row, name) for name in ("record_id", "subject", "category", "incarnation")}
+        connection.execute(insert(OBJECT_ROWS).values(location=location, stored=False, created_at=now, **values))
+    elif noted == location:
+        left = (OBJECT_ROWS.c.record_id == row.record_id, ~OBJECT_ROWS.c.stored)
+        connection.execute(update(OBJECT_ROWS).where(*left).values(created_at=now))
     return noted in {None, location}
 
 
@@ -230,7 +238,7 @@ def _pages(backup: Backup, table: Table, selection: Selection) -> Iterator[Seque
             query = query.where(table.c.subject.in_(sorted(selection.subjects)))
         if last is not None:
             query = query.where(tuple_(*key) > tuple_(*(last[column.name] for column in key)))
-        with backup.database.read() as connection:
+        with backup.read() as connection:
             rows = [dict(row) for row in connection.execute(query).mappings()]
         if not rows:
             return

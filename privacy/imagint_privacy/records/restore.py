@@ -8,6 +8,9 @@ database. It must not change the backup nor the library (`reinstating` brings ba
 from __future__ import annotations
 
 import contextlib
+import os
+import re
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,21 +20,24 @@ from pathlib import Path
 from typing import Any, Final
 
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import ColumnElement, Row, func, select
+from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from imagint_privacy.errors import (
     BackupRefusedError,
     ForeignTreeError,
     KeyDestroyedError,
     KeyMissingError,
+    PathInvalidError,
     RecordMissingError,
+    RecordTamperedError,
+    StorageUnavailableError,
     TamperedError,
 )
 from imagint_privacy.keys.ports import RootWrapper
 from imagint_privacy.records import entries, migrating, sealing
-from imagint_privacy.records.backups import DATABASE, OBJECTS, copy_database
+from imagint_privacy.records.backups import DATABASE, OBJECTS, UNFINISHED, copy_database
 from imagint_privacy.records.database import Database
-from imagint_privacy.records.entries import Opened
+from imagint_privacy.records.entries import Draft, Opened
 from imagint_privacy.records.library import Library
 from imagint_privacy.records.nodes import root_record
 from imagint_privacy.records.objects import Objects
@@ -43,6 +49,7 @@ KEY_DESTROYED = "KeyDestroyed"
 DAMAGED = "Damaged"
 MISSING = "Missing"
 _PAGE: Final = 200
+_LOCATION: Final = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +108,8 @@ def check(folder: Path, library: Library) -> RestoreReport:
         KeysUnavailableError, StorageUnavailableError: try again.
     """
     with opened(folder, library.context.tenant) as backup:
-        lines = (_line(row, backup.outcome(library, row)) for page in backup.pages(Selection()) for row in page)
+        lines = [_line(row, backup.outcome(library, row)) for page in backup.pages(Selection()) for row in page]
+        lines += [RestoreLine("", "", "", "", DAMAGED)] * backup.unreadable
         return RestoreReport(tuple(lines))
 
 
@@ -115,7 +123,7 @@ def open_record(folder: Path, library: Library, record_id: str) -> Opened:
         BackupRefusedError, ForeignTreeError, KeysUnavailableError, StorageUnavailableError: as in `check`.
     """
     with opened(folder, library.context.tenant) as backup:
-        with backup.database.read() as connection:
+        with backup.read() as connection:
             row = entries.find(connection, record_id)
         return Opened(entries.entry_of(row), b"".join(backup.opening(library, row)))
 
@@ -127,7 +135,7 @@ def old_root(folder: Path, wrapper: RootWrapper) -> OldRoot:
         BackupRefusedError: the folder holds no backup.
         KeysUnavailableError, KeyForbiddenError: Vault did not say.
     """
-    with opened(folder, None) as backup, backup.database.read() as connection:
+    with opened(folder, None) as backup, backup.read() as connection:
         record = root_record(connection)
     if record is None:
         raise BackupRefusedError("the backup holds no tree")
@@ -164,25 +172,39 @@ class Backup:
     """A restored folder, for reading."""
 
     def __init__(self, folder: Path, database: Database) -> None:
-        self.database = database
-        self.objects = Objects((folder / OBJECTS).absolute().as_uri())
+        self.unreadable = 0
+        """How many rows of `pages` held what no program of ours writes; they are left out."""
+        self._database = database
+        self._objects = folder / OBJECTS
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open a transaction on the backup's database.
+
+        Raises:
+            BackupRefusedError: it is damaged, or cut off: trying again is of no use.
+        """
+        with _unless_damaged(), self._database.read() as connection:
+            yield connection
 
     def count(self, selection: Selection) -> int:
         """Return how many records are meant."""
         query = select(func.count()).select_from(RECORDS).where(*selection.conditions())
-        with self.database.read() as connection:
+        with self.read() as connection:
             return int(connection.execute(query).scalar_one())
 
     def pages(self, selection: Selection) -> Iterator[Sequence[Row[Any]]]:
         """Give the rows of the records that are meant, some at a time, in the order of their ids."""
         last, name = "", RECORDS.c.record_id
         while True:
-            query = select(RECORDS).where(*selection.conditions(), name > last).order_by(name).limit(_PAGE)
-            with self.database.read() as connection:
-                rows = connection.execute(query).all()
-            if not rows:
+            query = select(name).where(*selection.conditions(), name > last).order_by(name).limit(_PAGE)
+            with self.read() as connection:
+                names = connection.execute(query).scalars().all()
+                rows = _readable(connection, names)
+            if not names:
                 return
-            last = rows[-1].record_id
+            last = names[-1]
+            self.unreadable += len(names) - len(rows)
             yield rows
 
     def outcome(self, library: Library, row: Row[Any]) -> str:
@@ -217,13 +239,21 @@ class Backup:
         return sealing.open_pieces(lambda: tree.lookup(entry.path), binding, pieces, entry.size)
 
     def sealed(self, row: Row[Any]) -> Iterator[bytes] | None:
-        """Return the sealed bytes of a record piece by piece, or None when the backup lacks them."""
+        """Return the sealed bytes of a record piece by piece, or None when the backup lacks them.
+
+        Raises:
+            RecordTamperedError: the backup says that they are where no program of ours puts them.
+        """
         if not row.large:
             return None if row.sealed is None else iter((row.sealed,))
         query = select(OBJECT_ROWS.c.location).where(OBJECT_ROWS.c.record_id == row.record_id)
-        with self.database.read() as connection:
+        with self.read() as connection:
             location = connection.execute(query).scalar_one_or_none()
-        return None if location is None else self.objects.get_stream(location)
+        if location is None or not self._objects.is_dir():
+            return None
+        if not isinstance(location, str) or _LOCATION.fullmatch(location) is None:
+            raise RecordTamperedError(f"the place of record {row.record_id} in the backup is none of ours")
+        return Objects(self._objects.absolute().as_uri()).get_stream(location)
 
 
 @contextmanager
@@ -237,29 +267,70 @@ def opened(folder: Path, tenant: str | None) -> Iterator[Backup]:
     """
     if not (folder / DATABASE).is_file():
         raise BackupRefusedError("the folder holds no backup")
+    if (folder / UNFINISHED).exists():
+        raise BackupRefusedError("the backup was cut off, or is still being written: run imagint backup again")
     with _current(folder / DATABASE) as database:
-        with database.read() as connection:
+        backup = Backup(folder, database)
+        with backup.read() as connection:
             owner = connection.execute(select(LIBRARY.c.tenant)).scalar_one_or_none()
         if tenant is not None and owner != tenant:
             raise ForeignTreeError(f"the backup is not of tenant {tenant}")
-        yield Backup(folder, database)
+        yield backup
+
+
+@contextmanager
+def _unless_damaged() -> Iterator[None]:
+    try:
+        yield
+    except StorageUnavailableError as error:
+        raise BackupRefusedError(f"the backup's database cannot be read: {error.message}") from None
 
 
 @contextmanager
 def _current(file: Path) -> Iterator[Database]:
-    """Open a backup's database, or a migrated copy of it if an earlier program wrote it."""
-    with contextlib.closing(Database(f"sqlite:///{file.absolute()}")) as database:
-        with database.read() as connection:
-            current = MigrationContext.configure(connection).get_current_revision() == migrating.head()
-        if current:
-            yield database
-            return
+    """Open a backup's database, or a copy of it: migrated if an earlier program wrote it, or if nobody may write here.
+
+    Raises:
+        BackupRefusedError: it cannot be read.
+    """
     with tempfile.TemporaryDirectory(prefix="imagint-restore-") as folder:
-        copy_database(file, Path(folder) / DATABASE)
-        with contextlib.closing(Database(f"sqlite:///{folder}/{DATABASE}")) as database:
-            with database.write() as connection:
+        copy = Path(folder) / DATABASE
+        if not os.access(file.parent, os.W_OK) or not os.access(file, os.W_OK):
+            for part in (file, file.with_name(f"{DATABASE}-wal")):  # SQLite itself needs to write beside a database
+                if part.exists():
+                    shutil.copyfile(part, copy.with_name(part.name))
+            file = copy
+        with contextlib.closing(Database(f"sqlite:///{file.absolute()}")) as database:
+            with _unless_damaged(), database.read() as connection:
+                current = MigrationContext.configure(connection).get_current_revision() == migrating.head()
+            if current:
+                yield database
+                return
+        if file != copy:
+            copy_database(file, copy)
+        with contextlib.closing(Database(f"sqlite:///{copy}")) as database:
+            with _unless_damaged(), database.write() as connection:
                 migrating.migrate(connection)
             yield database
+
+
+def _readable(connection: Connection, names: Sequence[str]) -> list[Row[Any]]:
+    """Return the rows of these records that hold what our programs write; one bad row must not cost the others."""
+    try:
+        rows = connection.execute(select(RECORDS).where(RECORDS.c.record_id.in_(names)).order_by(RECORDS.c.record_id))
+        return [row for row in rows.all() if _sound(row)]
+    except (ValueError, TypeError):  # a value is not even of its column's type
+        return [] if len(names) == 1 else [row for name in names for row in _readable(connection, [name])]
+
+
+def _sound(row: Row[Any]) -> bool:
+    try:
+        entries.entry_of(row).path  # noqa: B018 - checks its parts
+        Draft(row.record_id, row.category, row.kind, b"")
+    except (PathInvalidError, TypeError):
+        return False
+    numbers = (row.size, row.incarnation)
+    return all(isinstance(number, int) and number >= 0 for number in numbers) and not isinstance(row.sealed, str)
 
 
 def _line(row: Row[Any], outcome: str) -> RestoreLine:

@@ -123,7 +123,7 @@ class Restrictions:
             raise PathInvalidError("only a subject's handle can be restricted")
         ledger.check_request(request)
         categories = tuple(sorted({check_category(category) for category in scope[0]}))
-        purposes = tuple(sorted(scope[1]))
+        purposes = tuple(sorted(set(scope[1])))
         with self._context.database.write() as connection:
             gate.hold(connection, fencing=True)
             found = _find(connection, request)

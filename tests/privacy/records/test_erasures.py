@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from imagint_privacy.errors import (
+    CopyFailedError,
     ErasureConflictError,
     ErasureMissingError,
     KeyDestroyedError,
@@ -20,6 +21,7 @@ from imagint_privacy.errors import (
     SubjectFencedError,
 )
 from imagint_privacy.purposes import Purpose
+from imagint_privacy.records import copying
 from imagint_privacy.records.library import Draft
 from imagint_privacy.records.nodes import SqlTreeStore
 from imagint_privacy.records.results import as_json
@@ -237,6 +239,31 @@ def test_a_silent_replica_is_waited_for_from_when_the_commit_was_made_not_from_w
         library.erasures.commit("req", 2)
     library.erasures.copies("req")
     assert library.erasures.caches("req").state == "Waiting"
+
+
+def test_a_copy_of_a_tree_that_was_wrapped_anew_meanwhile_does_not_count(
+    rig: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library, copy_tree = rig.open(), copying.copy_tree
+    ann = rig.keep(library, "ann", "1")
+    library.erasures.fence("req", ann, received_at=rig.now())
+    rig.rotate()
+    library.erasures.commit("req", 2)
+
+    def overtaken(context: Any) -> Any:
+        monkeypatch.undo()
+        made = copy_tree(context)
+        rig.rotate()
+        library.erasures.commit("req", 3)
+        return made
+
+    monkeypatch.setattr(copying, "copy_tree", overtaken)
+    with pytest.raises(CopyFailedError):
+        library.erasures.copies("req")
+    assert library.erasures.status("req").state == "Committed"
+    library.erasures.copies("req")
+    root = library.erasures.root()
+    assert {copy.generation for copy in library.status().copies} == {root.generation}
 
 
 def test_a_replica_that_beats_is_not_waited_for(rig: Any) -> None:

@@ -140,6 +140,14 @@ def test_they_survive_a_restart_and_hold_in_every_process(rig: Any) -> None:
         assert verdict(rig.open(replica), ann, Purpose.GENERATE) is SubjectRestrictedError
 
 
+def test_a_purpose_that_is_named_twice_is_named_once(rig: Any) -> None:
+    library = rig.open()
+    ann = library.handle("ann")
+    for purposes in ([Purpose.MARKET, Purpose.MARKET], [Purpose.MARKET]):
+        found = library.restrictions.object_to("obj", ann, purposes, received_at=rig.now())
+        assert found.purposes == (Purpose.MARKET,)
+
+
 def test_every_call_may_be_made_again(rig: Any) -> None:
     library = rig.open()
     ann = library.handle("ann")

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from imagint_privacy.errors import (
     RecordMissingError,
+    RetentionConflictError,
 )
 from imagint_privacy.keys.paths import Prefix
 from imagint_privacy.purposes import Purpose
@@ -62,6 +63,15 @@ def test_what_is_restricted_fenced_or_excepted_is_withheld_and_what_has_no_rule_
     rig.retain(library, "run-2", rules)
     assert ids(library, "ann", "carol") == {"gen_ann", "gen_carol"}, "what was withheld is taken by the next run"
     assert ids(library, "bob") == {"gen_bob", "img_bob"}, "the erasure counts what it forgets itself"
+
+
+def test_a_run_that_is_known_with_other_exceptions_is_refused(rig: Any, library: Library) -> None:
+    ann, bob = library.handle("ann"), library.handle("bob")
+    library.retention.begin("run", RULES, (ann,))
+    with pytest.raises(RetentionConflictError):
+        library.retention.begin("run", RULES, (bob,))
+    rig.erase(library, "req", ann)
+    assert library.retention.begin("run", RULES, (ann,)).request == "run"
 
 
 def test_a_restriction_that_is_lifted_during_a_run_withholds_to_its_end(rig: Any, library: Library) -> None:
@@ -142,6 +152,14 @@ def test_what_an_erasure_has_forgotten_is_left_for_it_to_count(rig: Any, library
     rig.erase(library, "e1", ann)
     purged = {store["store"]: store["deleted"] for store in library.erasures.status("e1").results["purge"]}
     assert (purged["tree"], purged["records"]) == (held.paths, sum(held.records.values()))
+
+
+def test_a_fence_of_one_category_keeps_no_run_from_deleting_another(rig: Any, library: Library) -> None:
+    ann = library.handle("ann")
+    library.erasures.fence("e1", ann, ("prompts",), received_at=rig.now())
+    rig.retain(library, "run", RuleSet({"images": Term(months=1), "prompts": Term(months=1)}))
+    assert ids(library, "ann") == {"gen_a-old", "gen_ann-new", "img_ann-new"}
+    assert not any("img_a-old" in name for name in library.context.objects.list())
 
 
 def test_an_erasure_and_a_run_take_turns_and_both_are_carried_out(rig: Any, library: Library) -> None:

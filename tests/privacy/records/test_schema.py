@@ -9,9 +9,10 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 
 from imagint_privacy.errors import SchemaError
+from imagint_privacy.purposes import Purpose
 from imagint_privacy.records import inventory, migrating
 from imagint_privacy.records.database import Database
 from imagint_privacy.records.schema import METADATA
@@ -105,3 +106,20 @@ def test_what_deletes_leaves_no_trace_and_what_commits_is_on_disk(migrated: Any)
             for name in ("journal_mode", "secure_delete", "synchronous")
         }
     assert settings == {"journal_mode": "wal", "secure_delete": 1, "synchronous": 2}
+
+
+def test_a_database_of_the_first_schema_is_taken_on_with_everything_in_it(rig: Any) -> None:
+    library = rig.open()
+    ann = rig.keep(library, "ann", "1")
+    with library.context.database.write() as connection:
+        for table in ("copy_attempts", "key_witnesses", "restrictions", "retention_runs", "retention_exceptions"):
+            connection.execute(text(f"DROP TABLE {table}"))
+        connection.execute(text("ALTER TABLE tree_root DROP COLUMN key_since"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    library.context.database.close()
+    again = rig.open("two")
+    assert again.read(ann, "img_1", Purpose.DELIVER).content == b"image of ann" * 50
+    bob = rig.keep(again, "bob", "2")
+    rig.erase(again, "req", ann)
+    assert again.entries(ann, Purpose.ACCESS) == ()
+    assert again.read(bob, "gen_2", Purpose.DELIVER).content
