@@ -28,6 +28,8 @@ from imagint_operator.models.controller import ModelController
 from imagint_operator.requests.certificates import Issuer
 from imagint_operator.requests.controller import RequestController
 from imagint_operator.requests.execute import Peers
+from imagint_operator.retention.controller import RetentionController
+from imagint_operator.retention.execute import Peers as RetentionPeers
 from imagint_operator.runtime import Controller, Runtime
 from imagint_operator.serve.rest import RestServe
 from imagint_operator.serve.views import SERVE
@@ -38,6 +40,7 @@ from imagint_operator.tenants.execute import Executor
 from imagint_operator.tenants.observe import Observer
 from imagint_operator.times import Clock, utc_now
 from imagint_operator.trust import TRUST, TrustController
+from imagint_operator.turns import RETENTION
 from imagint_operator.watchers import Watcher
 from imagint_operator.workqueues import WorkQueue
 from imagint_operator.world import World
@@ -95,6 +98,7 @@ async def assembled(settings: Settings, keys: Vault, clock: Clock = utc_now) -> 
             TENANTS.kind: TenantController(client, observer, executor, recorder, world),
             MODEL_DEPLOYMENTS.kind: ModelController(client, gateways, recorder, world),
             DATA_SUBJECT_REQUESTS.kind: RequestController(peers, recorder, world),
+            RETENTION: RetentionController(client, RetentionPeers(ring, gateways.retention), recorder, world),
             SERVE.kind: writer,
             TRUST.kind: TrustController(client, keys.signer),
         }

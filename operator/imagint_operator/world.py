@@ -1,13 +1,14 @@
-"""What the controllers share: the clock, what Serve's writer last saw, and the way to wake another key."""
+"""What the controllers share: the clock, what Serve's writer last saw, whose turn it is, and the way to wake a key."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from imagint_operator.kube.resources import ObjectKey
 from imagint_operator.serve.views import ServeView
 from imagint_operator.times import Clock
+from imagint_operator.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +19,4 @@ class World:
     resync: float
     view: Callable[[], ServeView | None]
     wake: Callable[[ObjectKey], None]
+    turns: Turns = field(default_factory=Turns)

@@ -253,7 +253,7 @@ class KeyVersions(ApiModel):
     """The versions of the tenant's key, recorded before the first is given up."""
 
     from_: Annotated[int, Field(ge=1, alias="from")]
-    """The version that this erasure destroys."""
+    """The version that is destroyed."""
     to: Annotated[int, Field(ge=1)]
     """The version that the survivors move to."""
 

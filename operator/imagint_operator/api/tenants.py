@@ -23,6 +23,7 @@ from imagint_operator.api.base import (
     name_rule,
     rules,
 )
+from imagint_operator.api.retention import RetentionRules, RetentionSchedule, RetentionStatus
 
 NAME_PATTERN = r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$"
 
@@ -136,6 +137,10 @@ class TenantSpec(ApiModel):
     """The API keys that are valid now."""
     storage: Storage | None = None
     """Another place for the tenant's ciphertext."""
+    retention: RetentionRules = ()
+    """How long each category is kept; what is older is forgotten on schedule. No rules: everything is kept."""
+    retention_schedule: RetentionSchedule = RetentionSchedule()
+    """When that happens."""
     deletion: Deletion = Deletion()
     """What happens when the Tenant is deleted."""
 
@@ -164,8 +169,10 @@ class TenantStatus(ApiModel):
     """The path under which the Gateway serves the tenant; the OpenAI base URL ends in `<path>/v1`."""
     key: KeyStatus | None = None
     """The tenant's key in Vault."""
+    retention: RetentionStatus | None = None
+    """What retention did and does; absent while there are no rules and never was a run."""
     conditions: Conditions = ()
-    """Ready on top: NamespaceReady and KeyReady. GatewayReady stands beside it."""
+    """Ready on top: NamespaceReady and KeyReady. GatewayReady and RetentionCurrent stand beside it."""
 
 
 class Tenant(Kind):

@@ -109,6 +109,28 @@ class Purge(Answer):
     stores: tuple[Purged, ...]
 
 
+class PathCounts(Answer):
+    """What a run of retention found in the tree: key paths, by category."""
+
+    due: dict[str, int] = {}
+    withheld: dict[str, int] = {}
+    unknown: dict[str, int] = {}
+
+
+class Retention(Answer):
+    """How a run of retention stands."""
+
+    request: str
+    state: str
+    rules_digest: str
+    counts: PathCounts
+    slices: int = 0
+    forgotten: dict[str, int] = {}
+    forgotten_paths: int = 0
+    generation: int | None = None
+    key_version: int | None = None
+
+
 class ProbeCheck(Answer):
     """One thing that the prober looked at."""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from imagint_operator.dataplane.fakeruns import FakeRuns, FakeTree
 from imagint_operator.fakeservers import FakeServer, Reply, error
 from imagint_privacy.evidence import CHECKS_AFTER, CHECKS_BEFORE
 from imagint_privacy.keys.ports import KeyState
@@ -30,25 +31,26 @@ class FakeErasure:
 
 
 @dataclass
-class FakeTenant:
+class FakeTenant(FakeTree):
     """What one Gateway holds: records by subject, the tree's generation and the version that wraps its root."""
 
     records: dict[str, int] = field(default_factory=dict)
-    generation: int = 1
-    root_version: int = 1
-    copied_generation: int = 1
-    cached_generation: int = 1
     required: int = 0
     erasures: dict[str, FakeErasure] = field(default_factory=dict)
 
 
 class FakeGateways(FakeServer):
-    """The Gateways of all tenants. `waits` is how often dropping the caches answers 202 first."""
+    """The Gateways of all tenants. `waits` is how often dropping the caches answers 202 first.
+
+    `counting` is how often a run of retention has not counted all yet, `slice_paths` how many paths one commit forgets.
+    """
 
     def __init__(self, token: str, key_state: Callable[[str], KeyState | None]) -> None:
         super().__init__(token)
         self.tenants: dict[str, FakeTenant] = {}
         self.waits = 0
+        self.counting = 0
+        self.slice_paths = 10_000
         self.ready = True
         self.failing_models: set[str] = set()
         self._key_state = key_state
@@ -77,7 +79,17 @@ class FakeGateways(FakeServer):
                 return self._fence(self.tenant(name), body)
             case "POST", ["erasures", request, step]:
                 return self._step(name, request, step, body)
+            case "POST", ["retention"]:
+                return self._runs(name).begin(body)
+            case "GET", ["retention", run]:
+                return 200, self._runs(name).shown(run)
+            case "POST", ["retention", run, step]:
+                return self._runs(name).step(run, step, body)
         raise LookupError(path)
+
+    def _runs(self, name: str) -> FakeRuns:
+        key = self._key_state(f"tenant-{name}")
+        return FakeRuns(self.tenant(name), key, slice_paths=self.slice_paths, counting=self.counting, waits=self.waits)
 
     def _fence(self, tenant: FakeTenant, body: dict[str, Any]) -> Reply:
         known = tenant.erasures.get(body["request"])
@@ -109,6 +121,7 @@ class FakeGateways(FakeServer):
         if key is None or key.latest_version < body["key_version"]:
             return error(409, "key_version_behind")
         if erasure.state == "Fenced":
+            tenant.roots.append((tenant.root_version, tenant.open))
             tenant.generation += 1
             tenant.root_version = key.latest_version
         answer = {"generation": tenant.generation, "key_version": tenant.root_version}
@@ -155,6 +168,7 @@ class FakeProber(FakeServer):
     def __init__(self, token: str, key_state: Callable[[str], KeyState | None], gateways: FakeGateways) -> None:
         super().__init__(token)
         self.broken: set[str] = set()
+        self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         self._key_state = key_state
         self._gateways = gateways
         self._seen: dict[tuple[str, str], dict[str, Any]] = {}
@@ -185,7 +199,7 @@ class FakeProber(FakeServer):
         report = {
             "passed": all(seen.values()),
             "checks": [{"name": name, "passed": passed, "detail": "seen"} for name, passed in seen.items()],
-            "observed_at": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+            "observed_at": self.clock().isoformat().replace("+00:00", "Z"),
         }
         if report["passed"]:
             self._seen[request, when] = report

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
-
-from pydantic import ValidationError
 
 from imagint_operator.dataplane.answers import (
-    Answer,
-    Caches,
     Commit,
-    Copies,
     Fence,
     GatewayStatus,
     ModelProbe,
-    Purge,
+    Retention,
     Waiting,
 )
-from imagint_operator.dataplane.http import Door, Failures, JsonObject
+from imagint_operator.dataplane.http import Door, Failures
+from imagint_operator.dataplane.steps import LONG_SECONDS, Steps, parsed
 from imagint_operator.errors import DataPlaneRefusedError, DataPlaneUnavailableError, OperatorError
 
-A = TypeVar("A", bound=Answer)
-LONG_SECONDS = 120.0
 GLANCE_SECONDS = 3.0
 
 
@@ -35,11 +29,32 @@ def _refused(message: str, code: str) -> OperatorError:
     return DataPlaneRefusedError(message, code=code)
 
 
-class Gateways:
+class RetentionRuns(Steps):
+    """Has the Gateway of any tenant carry out a run of retention."""
+
+    kind = "retention"
+
+    async def begin(self, tenant: str, run: str, rules: Mapping[str, Mapping[str, int]]) -> Retention:
+        """Begin a run over what is due now, and count it; while its state is `Counting`, ask again."""
+        body = {"request": run, "rules": {category: dict(term) for category, term in rules.items()}}
+        return parsed(Retention, (await self._send(tenant, "POST", self.kind, body, seconds=LONG_SECONDS))[1])
+
+    async def commit(self, tenant: str, run: str, *, key_version: int) -> Commit | Waiting:
+        """Forget the next slice of what is due, under the new version; `Waiting` while more are to come."""
+        status, answer = await self._step(tenant, run, "commit", {"key_version": key_version})
+        return parsed(Waiting, answer) if status == 202 else parsed(Commit, answer)
+
+    async def show(self, tenant: str, run: str) -> Retention:
+        """How a run stands."""
+        return parsed(Retention, (await self._send(tenant, "GET", f"{self.kind}/{run}"))[1])
+
+
+class Gateways(Steps):
     """Calls the Gateway of any tenant."""
 
     def __init__(self, serve_url: str, token_file: Path) -> None:
-        self._door = Door(serve_url.rstrip("/"), token_file, Failures("the Gateway", _unavailable, _refused))
+        super().__init__(Door(serve_url.rstrip("/"), token_file, Failures("the Gateway", _unavailable, _refused)))
+        self.retention = RetentionRuns(self._door)
 
     async def close(self) -> None:
         """Give the connections back."""
@@ -73,43 +88,3 @@ class Gateways:
     async def commit(self, tenant: str, request: str, *, key_version: int) -> Commit:
         """Write the tree without the subject's keys, under the new version."""
         return parsed(Commit, (await self._step(tenant, request, "commit", {"key_version": key_version}))[1])
-
-    async def copy(self, tenant: str, request: str) -> Copies:
-        """Bring the new tree into every copy and read it back."""
-        return parsed(Copies, (await self._step(tenant, request, "copies"))[1])
-
-    async def drop_caches(self, tenant: str, request: str) -> Caches | Waiting:
-        """Have every replica forget the old tree."""
-        status, answer = await self._step(tenant, request, "caches")
-        return parsed(Waiting, answer) if status == 202 else parsed(Caches, answer)
-
-    async def purge(self, tenant: str, request: str) -> Purge:
-        """Delete the ciphertext, rows and objects physically."""
-        return parsed(Purge, (await self._step(tenant, request, "purge"))[1])
-
-    async def complete(self, tenant: str, request: str) -> None:
-        """Lift the fence; the tombstone stays."""
-        await self._step(tenant, request, "complete")
-
-    async def _step(
-        self, tenant: str, request: str, step: str, body: JsonObject | None = None
-    ) -> tuple[int, JsonObject]:
-        return await self._send(tenant, "POST", f"erasures/{request}/{step}", body or {}, seconds=LONG_SECONDS)
-
-    async def _send(
-        self, tenant: str, method: str, path: str, body: JsonObject | None = None, *, seconds: float = 30.0
-    ) -> tuple[int, JsonObject]:
-        return await self._door.send(method, f"/{tenant}/privacy/v1/{path}", body, seconds=seconds)
-
-
-def parsed(kind: type[A], answer: JsonObject) -> A:
-    """Parse an answer.
-
-    Raises:
-        DataPlaneUnavailableError: the data plane speaks another language (an upgrade under way, most likely).
-    """
-    try:
-        return kind.model_validate(answer)
-    except ValidationError as error:
-        fields = ", ".join(sorted({".".join(map(str, problem["loc"])) for problem in error.errors()}))
-        raise DataPlaneUnavailableError(f"an answer of the data plane lacks or garbles: {fields}") from None

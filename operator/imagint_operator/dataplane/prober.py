@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from imagint_operator.dataplane.answers import ProbeReport
-from imagint_operator.dataplane.gateways import parsed
 from imagint_operator.dataplane.http import Door, Failures, JsonObject
+from imagint_operator.dataplane.steps import parsed
 from imagint_operator.errors import OperatorError, ProberRefusedError, ProberUnavailableError
 
 PROBE_SECONDS = 60.0

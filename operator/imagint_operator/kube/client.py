@@ -76,9 +76,11 @@ class KubeClient:
         """Server-side apply, taking over fields that others hold."""
         return await self._apply(resource, manifest, None)
 
-    async def apply_status(self, resource: Resource, manifest: Mapping[str, Any]) -> JsonObject:
-        """Server-side apply of the status subresource."""
-        return await self._apply(resource, manifest, "status")
+    async def apply_status(
+        self, resource: Resource, manifest: Mapping[str, Any], *, manager: str = FIELD_MANAGER
+    ) -> JsonObject:
+        """Server-side apply of the status subresource; each manager keeps what it applied itself."""
+        return await self._apply(resource, manifest, "status", manager)
 
     async def create(self, resource: Resource, manifest: Mapping[str, Any]) -> JsonObject:
         """Create an object that must not exist yet.
@@ -95,11 +97,13 @@ class KubeClient:
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
         await self._send("DELETE", resource.path(name, namespace), body=body)
 
-    async def _apply(self, resource: Resource, manifest: Mapping[str, Any], subresource: str | None) -> JsonObject:
+    async def _apply(
+        self, resource: Resource, manifest: Mapping[str, Any], subresource: str | None, manager: str = FIELD_MANAGER
+    ) -> JsonObject:
         metadata = manifest["metadata"]
         body = {"apiVersion": resource.api_version, "kind": resource.kind, **manifest}
         path = resource.path(metadata["name"], metadata.get("namespace"), subresource)
-        query = [("fieldManager", FIELD_MANAGER), ("force", "true")]
+        query = [("fieldManager", manager), ("force", "true")]
         _, answer = await self._send("PATCH", path, query=query, body=body, content=APPLY, missing_ok=False)
         return answer
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from imagint_operator.api.base import ApiModel, Kind
-from imagint_operator.kube.client import KubeClient
+from imagint_operator.kube.client import FIELD_MANAGER, KubeClient
 from imagint_operator.kube.resources import Resource
 
 
-async def write(client: KubeClient, resource: Resource, seen: Kind, before: ApiModel, after: ApiModel) -> bool:
-    """Apply a status; answers whether anything was written.
+async def write(
+    client: KubeClient,
+    resource: Resource,
+    seen: Kind,
+    before: ApiModel,
+    after: ApiModel,
+    *,
+    manager: str = FIELD_MANAGER,
+) -> bool:
+    """Apply a status, or the part of it that a manager keeps; answers whether anything was written.
 
     Raises:
         KubeConflictError: the object was deleted or replaced meanwhile.
@@ -18,5 +26,5 @@ async def write(client: KubeClient, resource: Resource, seen: Kind, before: ApiM
     metadata = {"name": seen.metadata.name, "uid": seen.metadata.uid}
     if seen.metadata.namespace:
         metadata["namespace"] = seen.metadata.namespace
-    await client.apply_status(resource, {"metadata": metadata, "status": after.to_wire()})
+    await client.apply_status(resource, {"metadata": metadata, "status": after.to_wire()}, manager=manager)
     return True

@@ -16,13 +16,13 @@ from imagint_operator.kube.events import Recorder
 from imagint_operator.kube.resources import DATA_SUBJECT_REQUESTS, TENANTS, ObjectKey
 from imagint_operator.requests import progress
 from imagint_operator.requests.execute import KEY_OPERATIONS, Erasure, Peers, execute
-from imagint_operator.requests.observations import COMPLETE, Observed
+from imagint_operator.requests.observations import Observed
 from imagint_operator.requests.observe import observe
 from imagint_operator.requests.plan import Decision, Operation, Rest, Run, Wait, plan, step, without_looking
+from imagint_operator.turns import COMPLETE, QUEUED, QUEUED_SECONDS
 from imagint_operator.world import World
 
 FAILED_SECONDS = 10.0
-QUEUED_SECONDS = 2.0
 SILENT = frozenset({progress.IN_PROGRESS, "NotYet"})
 FAILURES = {
     StepName.HOLD_CHECK: "HoldCheckFailed",
@@ -72,7 +72,6 @@ class RequestController:
         self._peers = peers
         self._recorder = recorder
         self._world = world
-        self._busy: dict[str, str] = {}
 
     async def reconcile(self, key: ObjectKey) -> float | None:
         """Go as far as possible with one request; answers after how many seconds to look again."""
@@ -82,12 +81,11 @@ class RequestController:
         request = DataSubjectRequest.model_validate(found)
         if request.metadata.deletion_timestamp is not None:
             return None
-        holder = self._busy.setdefault(key.namespace, request.metadata.uid)
+        holder = self._world.turns.take(key.namespace, request.metadata.uid)
         try:
             return await self._advance(request, holder)
         finally:
-            if holder == request.metadata.uid:
-                self._busy.pop(key.namespace, None)
+            self._world.turns.release(key.namespace, request.metadata.uid)
 
     async def _advance(self, request: DataSubjectRequest, holder: str) -> float | None:
         decided = without_looking(request, self._world.clock())
@@ -132,7 +130,7 @@ class RequestController:
     async def _stop(self, draft: Draft, decision: Decision, observed: Observed) -> float | None:
         if isinstance(decision, Wait):
             await draft.save(self._peers, self._recorder, no(COMPLETE, decision.reason, decision.message))
-            return QUEUED_SECONDS if decision.reason == "Queued" else self._world.resync
+            return QUEUED_SECONDS if decision.reason == QUEUED else self._world.resync
         namespace = draft.request.metadata.namespace or ""
         for other in observed.others:
             self._world.wake(ObjectKey(DATA_SUBJECT_REQUESTS.kind, namespace, other.name))

@@ -10,7 +10,8 @@ from imagint_operator.api.tenants import Tenant
 from imagint_operator.keyrings import KeyRing
 from imagint_operator.kube.client import KubeClient
 from imagint_operator.kube.resources import DATA_SUBJECT_REQUESTS, TENANTS
-from imagint_operator.requests.observations import Observed, in_line, turn
+from imagint_operator.requests.observations import Observed, turn
+from imagint_operator.turns import in_line
 
 
 async def observe(client: KubeClient, keys: KeyRing, request: DataSubjectRequest, busy: str) -> Observed:

@@ -5,6 +5,7 @@ Rule 2: the versions of the key are recorded before the first rotation, so a cra
 Rule 3: nothing is destroyed before the new tree is in every copy and out of every cache (rule 1 gives it; the plan
         asks again, so that a change of the order cannot take it away).
 Rule 4: one erasure of a tenant at a time; one that has rotated and not trimmed goes first, then the oldest.
+        Retention that has rotated and not trimmed goes before all of them; before and after that it waits for them.
 """
 
 from __future__ import annotations
@@ -22,8 +23,11 @@ from imagint_operator.api.requests import (
     StepName,
     StepState,
 )
+from imagint_operator.api.tenants import Tenant
 from imagint_operator.conditions import holds
-from imagint_operator.requests.observations import COMPLETE, Observed, between_rotate_and_trim, received_at, turn
+from imagint_operator.requests.observations import Observed, received_at, turn
+from imagint_operator.rotations import BEHIND_MESSAGE, KEY_BEHIND, KEY_MISSING, MISSING_MESSAGE, rotation, trimming
+from imagint_operator.turns import COMPLETE, NOT_YET_RECEIVED, QUEUED, between_rotate_and_trim, retention_has_key
 from imagint_privacy.keys.ports import KeyState
 
 CLOCK_SKEW = timedelta(seconds=60)
@@ -110,7 +114,7 @@ def without_looking(request: DataSubjectRequest, now: datetime) -> Decision | No
     if request.spec.type is not RequestType.ERASE:
         return Wait("NotYetExecutable", f"{request.spec.type}: recorded, and its clock runs; not carried out yet")
     if received_at(request) > now + CLOCK_SKEW:
-        return Wait("NotYetReceived", "receivedAt lies in the future: a certificate could not say so truthfully")
+        return Wait(NOT_YET_RECEIVED, "receivedAt lies in the future: a certificate could not say so truthfully")
     return None
 
 
@@ -121,10 +125,13 @@ def step(status: DataSubjectRequestStatus, name: StepName) -> Step:
 
 def _not_its_turn(request: DataSubjectRequest, observed: Observed) -> Wait | None:
     if observed.busy and observed.busy != request.metadata.uid:
-        return Wait("Queued", "another erasure of this tenant is under way")
+        return Wait(QUEUED, "another erasure of this tenant, or its retention, is under way")
+    retention = observed.tenant.status.retention if observed.tenant is not None else None
+    if retention is not None and retention_has_key(retention.current):
+        return Wait(QUEUED, "a run of retention of this tenant is between Rotate and Trim, and goes first")
     first = min(observed.others, default=None)
     if first is not None and first < turn(request):
-        return Wait("Queued", f"erasure {first.name} of this tenant goes first")
+        return Wait(QUEUED, f"erasure {first.name} of this tenant goes first")
     leaving = observed.tenant is not None and observed.tenant.metadata.deletion_timestamp is not None
     if leaving and not between_rotate_and_trim(request):
         return Wait("TenantDeleting", "the Tenant is being deleted; with its key everything of it becomes unreadable")
@@ -138,23 +145,17 @@ def _next(request: DataSubjectRequest, name: StepName, observed: Observed) -> De
         ready = request.status.evidence is not None and request.status.completed_at is not None
         return Run(name, Operation.CERTIFY if ready else Operation.PREPARE_CERTIFICATE)
     if observed.key is None:
-        return Wait("KeyMissing", "Vault has no key for this tenant: nothing can be destroyed in an orderly way")
+        return Wait(KEY_MISSING, MISSING_MESSAGE)
     if name is StepName.ROTATE:
-        return _rotation(name, request.status.key_versions, observed)
+        return _rotation(name, request.status.key_versions, observed.key, observed.tenant)
     return _trimming(request, name, observed.key)
 
 
-def _rotation(name: StepName, versions: KeyVersions | None, observed: Observed) -> Decision:
-    """Rule 2. A version above `from` was made by an earlier attempt (or by hand): it is used."""
-    key, tenant = observed.key, observed.tenant
+def _rotation(name: StepName, versions: KeyVersions | None, key: KeyState, tenant: Tenant | None) -> Decision:
+    """Rule 2."""
     recorded = tenant.status.key.destroyed_below if tenant and tenant.status.key else 0
-    if key is None or key.latest_version < recorded:
-        return Wait("KeyBehind", "Vault's key is older than recorded: it was restored from a snapshot")
-    if versions is None:
-        return Run(name, Operation.RECORD_VERSIONS)
-    if key.latest_version < versions.from_:
-        return Wait("KeyBehind", "Vault's key is older than recorded: it was restored from a snapshot")
-    return Run(name, Operation.ROTATE if key.latest_version == versions.from_ else Operation.CONFIRM_ROTATION)
+    move = rotation(key, versions, recorded)
+    return Wait(KEY_BEHIND, BEHIND_MESSAGE) if move is None else Run(name, Operation(move.value))
 
 
 def _trimming(request: DataSubjectRequest, name: StepName, key: KeyState) -> Decision:
@@ -163,8 +164,5 @@ def _trimming(request: DataSubjectRequest, name: StepName, key: KeyState) -> Dec
     missing = [needed for needed in DESTRUCTION_NEEDS if step(request.status, needed).state is not StepState.DONE]
     if versions is None or missing:
         return Wait("OutOfOrder", f"not destroying: not recorded as done: {', '.join(missing) or 'the key versions'}")
-    if key.latest_version < versions.to:
-        return Wait("KeyBehind", "Vault's key is older than recorded: it was restored from a snapshot")
-    if min(key.min_decryption_version, key.min_encryption_version) < versions.to:
-        return Run(name, Operation.RAISE_MINIMUM)
-    return Run(name, Operation.TRIM if key.min_available_version < versions.to else Operation.CONFIRM_TRIM)
+    move = trimming(key, versions)
+    return Wait(KEY_BEHIND, BEHIND_MESSAGE) if move is None else Run(name, Operation(move.value))

@@ -17,8 +17,9 @@ from imagint_operator.api.requests import (
     StepState,
 )
 from imagint_operator.conditions import Verdict, merged, no, yes
-from imagint_operator.requests.observations import COMPLETE, received_at
+from imagint_operator.requests.observations import received_at
 from imagint_operator.requests.plan import step
+from imagint_operator.turns import COMPLETE
 from imagint_privacy import clocks
 
 KEY_DESTROYED = "KeyDestroyed"

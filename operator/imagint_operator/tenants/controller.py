@@ -13,7 +13,8 @@ from imagint_operator.tenants.execute import Executor
 from imagint_operator.tenants.observations import Observed
 from imagint_operator.tenants.observe import Observer
 from imagint_operator.tenants.plan import RemoveFinalizer, plan, shred_at
-from imagint_operator.tenants.status import GATEWAY_READY, READY, status
+from imagint_operator.tenants.status import GATEWAY_READY, READY, own, status
+from imagint_operator.turns import retention_of
 from imagint_operator.world import World
 
 LEAVING_SECONDS = 0.3
@@ -47,10 +48,12 @@ class TenantController:
             return None
         after = status(tenant, observed, self._world.clock())
         await self._settle(tenant, after, acted=bool(actions))
+        if tenant.spec.retention or tenant.status.retention is not None:
+            self._world.wake(retention_of(tenant.name))
         return self._again(tenant, after, observed)
 
     async def _settle(self, tenant: Tenant, after: TenantStatus, *, acted: bool) -> None:
-        written = await statuses.write(self._client, TENANTS, tenant, tenant.status, after)
+        written = await statuses.write(self._client, TENANTS, tenant, own(tenant.status), after)
         behind = tenant.status.observed_generation != after.observed_generation
         if acted or behind or (written and tenant.status.key != after.key):
             self._world.wake(SERVE)

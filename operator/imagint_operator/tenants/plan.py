@@ -13,6 +13,7 @@ from imagint_operator.kube.differences import up_to_date
 from imagint_operator.kube.resources import NAMESPACES, ObjectKey
 from imagint_operator.tenants import walls
 from imagint_operator.tenants.observations import Observed
+from imagint_operator.turns import destroyed_by_retention
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +122,10 @@ def _keep(tenant: Tenant, observed: Observed) -> tuple[Action, ...]:
 
 
 def destroyed_below(tenant: Tenant, observed: Observed) -> int:
-    """Below which version all was destroyed: as recorded here, as its erasures recorded it, as Vault shows it."""
+    """Below which version all was destroyed: as recorded here, by its erasures and its retention, as Vault shows it."""
     recorded = tenant.status.key.destroyed_below if tenant.status.key else 0
     shown = observed.key.state.min_available_version if observed.key.state else 0
-    return max(recorded, observed.key.destroyed_below, shown)
+    return max(recorded, observed.key.destroyed_below, destroyed_by_retention(tenant.status.retention), shown)
 
 
 def behind(tenant: Tenant, observed: Observed) -> bool:

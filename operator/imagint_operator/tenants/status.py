@@ -18,6 +18,13 @@ READY = "Ready"
 NAMESPACE_READY = "NamespaceReady"
 KEY_READY = "KeyReady"
 GATEWAY_READY = "GatewayReady"
+OWN = (READY, NAMESPACE_READY, KEY_READY, GATEWAY_READY)
+
+
+def own(status: TenantStatus) -> TenantStatus:
+    """What of a recorded status is written here: the rest is retention's, under its own field manager."""
+    mine = tuple(condition for condition in status.conditions if condition.type in OWN)
+    return status.model_copy(update={"conditions": mine, "retention": None})
 
 
 def status(tenant: Tenant, observed: Observed, now: datetime) -> TenantStatus:

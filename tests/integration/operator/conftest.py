@@ -13,6 +13,7 @@ import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from imagint_operator.kube.resources import ObjectKey
 from imagint_operator.serve.fakes import FakeServe
 from imagint_operator.serve.views import SERVE
 from imagint_operator.settings import Settings
+from imagint_operator.times import utc_now
 from imagint_operator.trust import TRUST
 from imagint_operator.watchers import Watcher
 from imagint_privacy.keys import ports
@@ -163,6 +165,8 @@ class Bench:
         self, stack: Stack, serve: FakeServe, gateways: FakeGateways, prober: FakeProber, folder: Path
     ) -> None:
         self.serve, self.gateways, self.prober = serve, gateways, prober
+        self.ahead = timedelta()
+        prober.clock = self.clock
         token = folder / "token"
         token.write_text("secret")
         identity = stack.identity("imagint-operator")
@@ -186,7 +190,7 @@ class Bench:
     async def operator(self, guillotine: Guillotine | None = None) -> AsyncIterator[composition.Assembly]:
         """A running operator; cutting it off ends its work at once."""
         blade = guillotine or Guillotine()
-        async with composition.assembled(self.settings, self._vault(blade)) as made:
+        async with composition.assembled(self.settings, self._vault(blade), self.clock) as made:
             _put_under(made, blade)
             loop = asyncio.get_running_loop()
             connection = connections.load(self.settings.kubeconfig)
@@ -208,13 +212,17 @@ class Bench:
         self, kind: str, namespace: str, name: str, guillotine: Guillotine, killed: type[BaseException]
     ) -> bool:
         """An operator with an empty memory looks at one object until it is cut off; answers whether it was."""
-        async with composition.assembled(self.settings, self._vault(guillotine)) as made:
+        async with composition.assembled(self.settings, self._vault(guillotine), self.clock) as made:
             _put_under(made, guillotine)
             try:
                 await made.controllers[kind].reconcile(ObjectKey(kind, namespace, name))
             except killed:
                 return True
         return False
+
+    def clock(self) -> datetime:
+        """The operator's time, which a test may put ahead."""
+        return utc_now() + self.ahead
 
     def key_state(self, name: str) -> KeyState | None:
         """A key as Vault has it."""
@@ -230,8 +238,8 @@ def _put_under(made: composition.Assembly, blade: Guillotine) -> None:
     for name in ("apply", "apply_status", "create", "delete"):
         setattr(made.client, name, _cuttable(getattr(made.client, name), name, blade))
     controller: Any = made.controllers["DataSubjectRequest"]
-    for peer in (controller._peers.gateways, controller._peers.prober):
-        for name in ("fence", "commit", "copy", "drop_caches", "purge", "complete", "before", "after"):
+    for peer in (controller._peers.gateways, controller._peers.gateways.retention, controller._peers.prober):
+        for name in ("begin", "fence", "commit", "copy", "drop_caches", "purge", "complete", "before", "after"):
             if hasattr(peer, name):
                 setattr(peer, name, _cuttable(getattr(peer, name), name, blade))
 

@@ -25,9 +25,10 @@ from imagint_operator.api.requests import (
 )
 from imagint_operator.api.tenants import Tenant
 from imagint_operator.requests import progress
-from imagint_operator.requests.observations import Observed, Turn, in_line, turn
+from imagint_operator.requests.observations import Observed, Turn, turn
 from imagint_operator.requests.plan import Operation, Rest, Run, Wait, plan
 from imagint_operator.requests.progress import Finding
+from imagint_operator.turns import in_line
 from imagint_privacy.keys.ports import KeyState
 
 Make = Callable[..., DataSubjectRequest]

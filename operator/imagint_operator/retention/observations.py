@@ -1,0 +1,18 @@
+"""What a run's next step depends on beside its Tenant, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from imagint_privacy.keys.ports import KeyState
+
+HOLDER = "retention"
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The tenant's key, the erasures that go first, and who is at work on the tenant now."""
+
+    key: KeyState | None = None
+    erasures: tuple[str, ...] = ()
+    busy: str = ""
