@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,19 @@ def test_versions_never_go_back(tenant: Tenant) -> None:
     tenant.there.admin().rotate(NEW)
     assert tenant.run("move", "--to-vault-addr", "http://other.test", "--to-vault-key", NEW).exit_code == 0
     assert tenant.read(tenant.there, NEW) == b"an image"
+
+
+def test_nothing_is_wrapped_anew_while_something_is_about_to_be_forgotten(tenant: Tenant) -> None:
+    library = tenant.opened(tenant.here, OLD)
+    ann = library.handle("ann")
+    library.erasures.fence("req", ann, received_at=datetime.now(UTC))
+    tenant.here.admin().rotate(OLD)
+    refused = tenant.run("rewrap")
+    assert (refused.exit_code, "about to be forgotten" in " ".join(refused.stderr.split())) == (4, True)
+    assert library.erasures.root().key_version == 1
+    library.erasures.commit("req", 2)
+    library.close()
+    assert tenant.run("rewrap").exit_code == 0
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from imagint_privacy.cli.opening import EPILOG, explained, key_of, library_of, s
 from imagint_privacy.cli.places import Place, place_options
 from imagint_privacy.errors import BackupRefusedError, KeyVersionBehindError
 from imagint_privacy.keys.moving import MovingKey
+from imagint_privacy.records import rewrapping
 from imagint_privacy.records.library import Library
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -70,8 +71,7 @@ def move(place: Place, as_json: bool, **given: Any) -> None:
 
 
 def _told(library: Library, key_version: int, name: str, *, as_json: bool) -> None:
-    done = library.tree.rewrap(key_version=key_version)
-    made = library.copy_tree()
+    done, made = rewrapping.rewrap(library.context, key_version)
     if as_json:
         show({"key": name, "keyVersion": done.key_version, "generation": done.generation, "copies": made})
         return

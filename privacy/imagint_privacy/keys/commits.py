@@ -7,6 +7,7 @@ Every commit is one compare-and-swap on the generation; whoever comes second edi
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from functools import partial
 from typing import Generic
 
@@ -35,6 +36,10 @@ class _RootKey:
         self.wrapped = wrapped
         self.version = version_of(wrapped)
         self.since = since
+
+
+class _RotatedError(Exception):
+    """Vault has a newer version of the key than the root's; never leaves this module."""
 
 
 class Committer(Generic[Tx]):
@@ -109,10 +114,17 @@ class Committer(Generic[Tx]):
         raise TreeContendedError("other writers changed the tree first, every time")
 
     def _insert(self, wish: Wish, alongside: Alongside[Tx]) -> Edit:
-        """Insert under the root key as it is: nothing secret leaves, so Vault is asked only when the key is worn."""
+        """Insert under the root key as it is: nothing secret leaves, so Vault is asked only when the key is worn.
+
+        A worn key is not replaced while Vault has a newer version than the root's: a forgetting may be about to move
+        the root there, and a root in between, under the version that is kept, would still lead to what it forgets. It
+        waits until the key has been used twice as often.
+        """
         base = self._view.confirmed()
-        if base.record.generation + 1 - base.record.key_since >= self._view.options.root_uses:
-            return self._rekey(wish, alongside)
+        uses, worn = base.record.generation + 1 - base.record.key_since, self._view.options.root_uses
+        if uses >= worn:
+            with suppress(_RotatedError):
+                return self._rekey(wish, alongside, same_version=uses < 2 * worn)
         root, edit = self._edited(base, wish)
         if edit.inserted:
             present = _RootKey(base.key, base.record.wrapped, base.record.key_since)
@@ -120,7 +132,9 @@ class Committer(Generic[Tx]):
             self._view.adopt(opened, edit)
         return edit
 
-    def _rekey(self, wish: Wish, alongside: Alongside[Tx] | None, key_version: int = 0) -> Edit:
+    def _rekey(
+        self, wish: Wish, alongside: Alongside[Tx] | None, key_version: int = 0, *, same_version: bool = False
+    ) -> Edit:
         """Change the tree under a fresh root key.
 
         The key is wrapped after the base was read, for each attempt anew: so its version is never older than the
@@ -131,6 +145,8 @@ class Committer(Generic[Tx]):
         try:
             if fresh.version < key_version:
                 raise KeyVersionBehindError(f"the key is at version {fresh.version}, not yet at {key_version}")
+            if same_version and fresh.version != base.record.key_version:
+                raise _RotatedError
             root, edit = self._edited(base, wish)
             opened = self._commit(base, root, edit, fresh, alongside)
         finally:

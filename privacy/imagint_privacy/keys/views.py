@@ -27,8 +27,8 @@ T = TypeVar("T")
 ATTEMPTS: Final = 64
 """How often a commit or a look-up starts again because another process changed the tree."""
 ROOT_USES: Final = 1 << 20
-"""How many roots are sealed under one root key, each with a random nonce: far below the 2^32 that NIST SP 800-38D
-(section 8.3) allows a key of AES-GCM. Every other node key seals once."""
+"""How many roots are sealed under one root key (at most twice as many), each with a random nonce: far below the 2^32
+that NIST SP 800-38D (section 8.3) allows a key of AES-GCM. Every other node key seals once."""
 
 
 @dataclass(frozen=True, slots=True)

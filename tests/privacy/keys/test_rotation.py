@@ -52,6 +52,30 @@ def test_a_worn_root_key_without_vault_keeps_the_tree_and_takes_no_more(rig: Any
     assert tree.lookup(path(1)) == keys[path(1)]
 
 
+def test_a_worn_root_key_is_kept_while_a_forgetting_may_move_the_root_to_a_newer_version(
+    rig: Any, path: Path, subject: Callable[[int], str]
+) -> None:
+    tree = rig.open(root_uses=4)
+    tree.ensure([path(0)])
+    tree.ensure([path(1)])
+    version = rig.rotate()
+    keys = tree.ensure([path(2)]) | tree.ensure([path(3)]) | tree.ensure([path(4)])
+    assert {head.record.key_version for head in rig.store.heads} == {1}
+    tree.forget([Prefix(subject(0))], key_version=version)
+    assert [head.record.key_version for head in rig.store.heads].count(version) == 1
+    assert {p: tree.lookup(p) for p in keys} == keys
+
+
+def test_a_root_key_is_replaced_when_it_was_used_twice_as_often_whatever_its_version(rig: Any, path: Path) -> None:
+    tree = rig.open(root_uses=4)
+    rig.rotate()
+    for n in range(10):
+        tree.ensure([path(n)])
+    wrapped = [head.record.wrapped for head in rig.store.heads]
+    assert max(wrapped.count(one) for one in wrapped) == 8
+    assert rig.store.current.record.key_version == 2
+
+
 def test_the_uses_of_a_root_key_are_counted_across_processes(rig: Any, path: Path) -> None:
     wraps = set()
     for n in range(12):
