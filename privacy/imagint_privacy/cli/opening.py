@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -27,6 +28,8 @@ from imagint_privacy.vault import TenantKey, VaultSession
 REFUSED: Final = 1
 INCOMPLETE: Final = 3
 LATER: Final = 4
+_BEAT_SECONDS: Final = 1.0
+_JOIN_SECONDS: Final = 30.0
 EPILOG: Final = (
     "Exit code: 0 done; 1 refused; 2 wrong usage; 3 done, but something is damaged or missing; 4 not now, run it again."
 )
@@ -111,5 +114,24 @@ def library_of(place: Place, key: RootWrapper | None = None) -> Iterator[Library
         replica=f"command-{os.getpid()}-{os.urandom(4).hex()}",
         cache_seconds=place.cache_seconds,
     )
-    with contextlib.closing(library):
+    with contextlib.closing(library), _beating(library):
         yield library
+
+
+@contextlib.contextmanager
+def _beating(library: Library) -> Iterator[None]:
+    """Follow the tree while a long command runs: what is forgotten meanwhile leaves its memory within a second."""
+    done = threading.Event()
+
+    def beat() -> None:
+        while not done.wait(_BEAT_SECONDS):
+            with contextlib.suppress(PrivacyError):  # the command itself meets the same error, and tells it
+                library.beat()
+
+    beating = threading.Thread(target=beat, daemon=True)
+    beating.start()
+    try:
+        yield
+    finally:
+        done.set()
+        beating.join(_JOIN_SECONDS)
