@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from imagint_privacy.cli import key, main, opening
+from imagint_privacy.cli.places import Place
 from imagint_privacy.errors import KeyDestroyedError
 from imagint_privacy.keys.fakes import FakeTransit
 from imagint_privacy.purposes import Purpose
@@ -135,3 +137,16 @@ def test_a_move_that_cannot_be_is_refused_and_changes_nothing(
     result = tenant.run("move", *arguments)
     assert (result.exit_code, said in " ".join(result.stderr.split())) == (code, True), result.stderr
     assert tenant.read(tenant.here, OLD) == b"an image"
+
+
+def test_a_library_that_a_command_holds_open_follows_the_tree(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "_BEAT_SECONDS", 0.01)
+    place = Place.model_validate(json.loads((tenant.folder / "settings.yaml").read_text()))
+    with opening.library_of(place) as held:
+        other = tenant.opened(tenant.here, OLD)
+        generation = other.tree.rewrap(key_version=1).generation
+        other.close()
+        until = time.monotonic() + 20
+        while held.status().replicas[0].generation < generation and time.monotonic() < until:
+            time.sleep(0.02)
+        assert held.status().replicas[0].generation == generation
