@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[3]
     [
         pytest.param("erasure", 90, id="our process, at every write and every call of Vault of an erasure"),
         pytest.param("retention", 90, id="our process, at every write and every call of Vault of a run of retention"),
-        pytest.param("upload", 19, id="our process, at every write of an upload of three chunks"),
-        pytest.param("vault", 18, id="Vault, before and after it hears each call of an erasure"),
+        pytest.param("upload", 22, id="our process, at every write of an upload of three chunks"),
+        pytest.param("vault", 22, id="Vault, before and after it hears each call of an erasure"),
         pytest.param("sabotage", 6, id="nobody, but one step is left out: then the checks themselves must fail"),
     ],
 )
