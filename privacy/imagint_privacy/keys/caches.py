@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import islice
 
 from imagint_privacy.keys.paths import KeyPath
 from imagint_privacy.keys.seals import wipe
@@ -80,14 +81,14 @@ class KeyCache:
             key = self._keys.get(path)
             return None if key is None or now >= self._until else bytes(key)
 
-    def put(self, path: KeyPath, key: bytes | bytearray) -> None:
-        """Keep a key."""
+    def put(self, keys: Mapping[KeyPath, bytes | bytearray]) -> None:
+        """Keep keys, as many as there is room for."""
         with self._lock:
-            if path in self._keys or not self._limit:
-                return
-            if len(self._keys) >= self._limit:
-                wipe(self._keys.popitem(last=False)[1])
-            self._keys[path] = bytearray(key)
+            for path, key in islice(keys.items(), self._limit):
+                if path not in self._keys:
+                    if len(self._keys) >= self._limit:
+                        wipe(self._keys.popitem(last=False)[1])
+                    self._keys[path] = bytearray(key)
 
     def drop(self, paths: Iterable[KeyPath]) -> None:
         """Wipe the keys of these paths."""

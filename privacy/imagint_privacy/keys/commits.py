@@ -74,8 +74,7 @@ class Committer(Generic[Tx]):
                 keys = self._attempt(attempt).keys
             except RefusedAlongside:
                 continue
-            for path, key in keys.items():
-                self._view.keep(path, key)
+            self._view.keep(keys)
             group.end(keys)
             return
 

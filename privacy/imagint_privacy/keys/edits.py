@@ -166,14 +166,13 @@ class Editor:
         for subject in subjects:
             for prefix in self._wish.forget.get(subject, ()):
                 self._edit.gone += leaf.drop(subject, prefix)
-            for path in self._wish.ensure.get(subject, ()):
-                key = leaf.find(subject, path)
-                if key is None:
-                    key = self._entropy(seals.KEY_BYTES)
-                    leaf.add(subject, path, key)
-                    self._edit.inserted += 1
+            for path, key, made in leaf.ensure(subject, self._wish.ensure.get(subject, ()), self._data_key):
+                self._edit.inserted += made
                 self._edit.keys[path] = key
         return self._edit.inserted + len(self._edit.gone) > before
+
+    def _data_key(self) -> bytes:
+        return self._entropy(seals.KEY_BYTES)
 
     def _replace(self, branch: Branch, child: _Child) -> None:
         self._edit.dead.append(child.ref.digest)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -58,19 +58,24 @@ class Leaf:
             self.categories.append(name)
         return self.categories.index(name)
 
-    def find(self, subject: bytes, path: KeyPath) -> bytes | None:
-        """Return the data key of a path, or None."""
-        if path.category not in self.categories:
-            return None
-        head = bytes((self.categories.index(path.category),)) + period_bytes(path.period)
-        return next((piece[3:] for piece in pieces(self.subjects.get(subject, b"")) if piece.startswith(head)), None)
-
-    def add(self, subject: bytes, path: KeyPath, key: bytes) -> None:
-        """Put the data key of a path that the leaf does not hold yet."""
-        piece = bytes((self.category_index(path.category),)) + period_bytes(path.period) + key
+    def ensure(
+        self, subject: bytes, paths: Iterable[KeyPath], make: Callable[[], bytes]
+    ) -> Iterator[tuple[KeyPath, bytes, bool]]:
+        """Give the data key of each path of one subject and whether it was made now; all are in the leaf at the end."""
         present = pieces(self.subjects.get(subject, b""))
-        present.insert(bisect_left(present, piece), piece)
-        self.subjects[subject] = b"".join(present)
+        grown = False
+        for path in paths:
+            head = bytes((self.category_index(path.category),)) + period_bytes(path.period)
+            at = bisect_left(present, head)
+            if at < len(present) and present[at].startswith(head):
+                yield path, present[at][3:], False
+                continue
+            key = make()
+            present.insert(at, head + key)
+            grown = True
+            yield path, key, True
+        if grown:
+            self.subjects[subject] = b"".join(present)
 
     def drop(self, subject: bytes, prefix: Prefix) -> list[KeyPath]:
         """Take every path under the prefix away and return them."""

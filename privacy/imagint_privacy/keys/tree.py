@@ -83,7 +83,7 @@ class KeyTree(Generic[Tx]):
                 key = self._find(path)
             if key is None:
                 raise KeyDestroyedError(f"no key at {path}")
-            self._view.keep(path, key)
+            self._view.keep({path: key})
             return bytes(key)
 
     def _find(self, path: KeyPath) -> bytearray | None:

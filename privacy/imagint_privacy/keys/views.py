@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -79,9 +79,9 @@ class View(Generic[Tx]):
         """Return a data key that is in memory and confirmed; safe to call beside a commit."""
         return self.keys.get(path, self.options.clock())
 
-    def keep(self, path: KeyPath, key: bytes | bytearray) -> None:
-        """Keep a data key in memory, as long as the root that led to it."""
-        self.keys.put(path, key)
+    def keep(self, keys: Mapping[KeyPath, bytes | bytearray]) -> None:
+        """Keep data keys in memory, as long as the root that led to them."""
+        self.keys.put(keys)
 
     def confirmed(self) -> OpenRoot:
         """Return the open root, confirmed by store and Vault no longer than `cache_seconds` ago."""

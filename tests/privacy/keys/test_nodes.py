@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ CONTENTS = st.dictionaries(PATHS, KEYS, max_size=30)
 def filled(contents: dict[KeyPath, bytes]) -> Leaf:
     leaf = Leaf()
     for path, key in contents.items():
-        leaf.add(subject_bytes(path.subject), path, key)
+        list(leaf.ensure(subject_bytes(path.subject), [path], partial(bytes, key)))
     return leaf
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def _leaf() -> bytes:
         _path("bob", "images", "2026-10"),
         KeyPath("system", "index", "always"),
     ):
-        leaf.add(subject_bytes(path.subject), path, _stream(str(path), 32))
+        list(leaf.ensure(subject_bytes(path.subject), [path], partial(_stream, str(path), 32)))
     return leaves.encode(leaf)
 
 
