@@ -64,7 +64,7 @@ class SqlTreeStore:
         with self._database.read() as connection:
             for chunk in chunks(digests):
                 query = select(TREE_NODES.c.digest, TREE_NODES.c.sealed).where(TREE_NODES.c.digest.in_(chunk))
-                found.update(connection.execute(query).tuples().all())
+                found.update(map(tuple, connection.execute(query)))
         return found
 
     def commit(self, change: TreeChange, alongside: Alongside[Connection] | None = None) -> None:
