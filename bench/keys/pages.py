@@ -23,8 +23,12 @@ REACH: Final[Mapping[str, tuple[str, str, float]]] = {
     "lookup_warm_per_s": ("look-ups per second, warm, one process, at 10^6", ">=", 200_000),
     "lookup_cold_p99_ms": ("look-up with empty caches at 10^6, p99, ms", "<=", 5),
     "tree_bytes_per_subject": ("bytes of tree per subject with three paths, at 10^6", "<=", 400),
-    "seal_open_1mib_ratio": ("seal and open 1 MiB, speed ÷ raw AES-GCM", ">=", 0.9),
-    "seal_open_1kib_ratio": ("seal and open 1 KiB, speed ÷ raw AES-GCM", ">=", 0.5),
+    "seal_open_1mib_ratio": ("seal and open 1 MiB, speed ÷ raw AES-GCM from the same 32-byte key", ">=", 0.9),
+    "seal_open_1kib_ratio": (
+        "seal and open 1 KiB, speed ÷ raw AES-GCM from the same 32-byte key",
+        ">=",
+        0.5,
+    ),
     "object_100mib_peak_mib": ("memory for an object of 100 MiB, MiB", "<=", 64),
     "gdprbench_overhead_max": ("GDPRbench mixes: most time over the same store unencrypted", "<=", 0.25),
 }

@@ -9,7 +9,9 @@ One process, one thread. Our tree lies in SQLite as the product uses it (WAL, fu
 its own key service is the fake, whose microseconds cannot level the sizes; what a real Vault adds is
 `vault_wrap_root_ms` for each commit that forgets. "Cold" is: our caches empty, the root confirmed, the operating
 system's page cache as it is. "Warm": paths that the process has used before. Forgetting one is measured on all sizes
-in turns. Every alternative is measured in the same run. This section is written by the command."""
+in turns. Raw AES-GCM starts from the same 32 bytes of a key and draws a nonce, as every record has to; beside a cipher
+object that is kept ready (which cannot be wiped, so we keep none) see `seal_open_*_ready_ratio` in keys.json. Every
+alternative is measured in the same run. This section is written by the command."""
 
 MODEL: Final = """\
 **The model.** The tree is a trie over a hash, so the number of subjects in one run of the hash is Poisson. With S
