@@ -79,7 +79,7 @@ def test_a_sealed_vault_makes_requests_fail_closed_and_conditions_say_so(world: 
             found = {c["type"]: c for c in world.status(request).get("conditions", [])}
             return found.get("Complete", {}).get("reason") in {"VaultUnavailable", "DataPlaneUnavailable"}
 
-        wait_until("the condition to say so", waits_for_keys, limit_s=120)
+        wait_until("the condition to say so", waits_for_keys, limit_s=30)
     finally:
         world.stack.unseal()
     world.cluster.wait_condition("dsr", request, "Complete", "tenant-acme")
