@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import kopf
@@ -20,8 +21,29 @@ from imagint_operator.kube.resources import WATCHED, ObjectKey, Resource
 
 FIRST_PAUSE = 0.5
 LAST_PAUSE = 15.0
+LOOK_SECONDS = 0.2
+ENDING_SECONDS = 2.0
+WATCH = "watcher for "  # how Kopf names the tasks that watch
 CLOSING_SECONDS = 0.1  # TLS connections say goodbye in the background
 _log = logging.getLogger(__name__)
+
+
+def _run(life: Coroutine[Any, Any, None]) -> None:
+    """`asyncio.run` with a bound at its end: a watch of Kopf's that cannot be cancelled would hold it for ever."""
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(life)
+    finally:
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        if left:
+            loop.run_until_complete(asyncio.wait(left, timeout=ENDING_SECONDS))
+        loop.close()
+
+
+class WatchDiedError(Exception):
+    """Kopf ended without having been told to, or lost one of its watches."""
 
 
 class Watcher:
@@ -38,6 +60,11 @@ class Watcher:
         """Begin to watch."""
         self._thread.start()
 
+    @property
+    def running(self) -> bool:
+        """Whether it watches, or is about to do so again."""
+        return self._thread.is_alive()
+
     async def stop(self, seconds: float) -> None:
         """End, and wait for the end at most so long."""
         self._stop.set()
@@ -46,24 +73,42 @@ class Watcher:
     def _run(self) -> None:
         pause = FIRST_PAUSE
         while not self._stop.is_set():
+            begun = time.monotonic()
             try:
-                asyncio.run(self._watch())
+                _run(self._watch())
             except Exception as error:
+                pause = FIRST_PAUSE if time.monotonic() - begun > LAST_PAUSE else min(LAST_PAUSE, pause * 2)
                 _log.warning("watching ended (%s); again in %.1f s", type(error).__name__, pause)
             self._stop.wait(pause)
-            pause = min(LAST_PAUSE, pause * 2)
 
     async def _watch(self) -> None:
-        try:
-            await kopf.operator(
-                registry=self._registry(),
-                settings=_settings(),
-                stop_flag=self._stop,
-                clusterwide=True,
-                standalone=True,
+        """One life of Kopf, which ends when told to, by itself, or as soon as one of its watches has died."""
+        end = asyncio.Event()
+        life = asyncio.create_task(
+            kopf.operator(
+                registry=self._registry(), settings=_settings(), stop_flag=end, clusterwide=True, standalone=True
             )
-        finally:
-            await asyncio.sleep(CLOSING_SECONDS)
+        )
+        looking = asyncio.create_task(self._look_after())
+        await asyncio.wait({life, looking}, return_when=asyncio.FIRST_COMPLETED)
+        looking.cancel()
+        end.set()
+        await asyncio.wait({life}, timeout=ENDING_SECONDS)
+        if life.done() and not life.cancelled():
+            life.exception()  # taken up, so that nobody logs its text
+        await asyncio.sleep(CLOSING_SECONDS)
+        if not self._stop.is_set():
+            raise WatchDiedError
+
+    async def _look_after(self) -> None:
+        """Return when told to end or when a watch died: Kopf then goes on, or ends, or hangs at its end (#1077)."""
+        alive: set[str] = set()
+        while not self._stop.is_set():
+            now = {name for task in asyncio.all_tasks() if (name := task.get_name()).startswith(WATCH)}
+            if alive - now:
+                break
+            alive = now
+            await asyncio.sleep(LOOK_SECONDS)
 
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
