@@ -1,4 +1,7 @@
-"""`python -m imagint_operator`: reads the settings, runs the operator, ends within five seconds of SIGTERM."""
+"""`python -m imagint_operator`: reads the settings, runs the operator, ends within five seconds of SIGTERM.
+
+Exit codes: 0 told to stop, 1 a defect, 2 a setting is wrong, 4 a watch is dead (start it anew).
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,11 @@ import signal
 import sys
 
 from imagint_operator import composition
-from imagint_operator.errors import SettingsError
+from imagint_operator.errors import SettingsError, WatchDeadError
 from imagint_operator.settings import Settings, from_environment
 
 SETTINGS_WRONG = 2
+WATCH_DEAD = 4
 QUIET = {
     "kopf": logging.WARNING,
     "kopf._core.reactor.running": logging.ERROR,
@@ -40,6 +44,9 @@ def main() -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)
         return SETTINGS_WRONG
+    except WatchDeadError as error:
+        logging.getLogger(__name__).error("%s", error)
+        return WATCH_DEAD
     return 0
 
 

@@ -64,6 +64,7 @@ class VaultSession:
     ) -> None:
         self._login_body: Callable[[], dict[str, str]] | None = lambda: {"role": role, "jwt": _read(token_file)}
         self._auth_mount = auth_mount
+        self.before_write: Callable[[], None] = lambda: None  # asked at the last instant; may refuse by raising
         self._adapter = _adapter(address, timeout, ca_file)
         self._lock = threading.Lock()
         self._until = 0.0
@@ -88,11 +89,16 @@ class VaultSession:
         """
         token = self._token()
         try:
-            return self._send(method, path, body)
+            return self._fenced(method, path, body)
         except KeyForbiddenError:
             if self._login_body is None:
                 raise
         self._token(refused=token)
+        return self._fenced(method, path, body)
+
+    def _fenced(self, method: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
+        if method != "get":
+            self.before_write()
         return self._send(method, path, body)
 
     def _token(self, refused: str | None = None) -> str:
