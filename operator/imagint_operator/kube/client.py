@@ -120,6 +120,7 @@ class KubeClient:
         query += [("timeoutSeconds", str(WATCH_SECONDS)), ("labelSelector", selector)]
         path = resource.path()
         limits = aiohttp.ClientTimeout(total=WATCH_SECONDS + 30, connect=5, sock_read=SILENT_SECONDS)
+        response = None
         try:
             response = await self._call("GET", path, query, None, limits)
             if response.status != 200:
@@ -131,6 +132,9 @@ class KubeClient:
                 yield event
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise KubeUnavailableError(f"watch {path}: {type(error).__name__}", after=0.5) from error
+        finally:
+            if response is not None:
+                response.response.close()
 
     async def apply(self, resource: Resource, manifest: Mapping[str, Any]) -> JsonObject:
         """Server-side apply, taking over fields that others hold."""
