@@ -119,7 +119,7 @@ async def assembled(
         serve = RestServe(settings.ray_dashboard, settings.ray_token_file, settings.serve_url, fence=fence)
         for part in (gateways, prober, serve):
             stack.push_async_callback(part.close)
-        queue: WorkQueue[ObjectKey] = WorkQueue()
+        queue: WorkQueue[ObjectKey] = WorkQueue(first=lambda key: key in SINGLES)
         reader = LiveReader(client) if caches is None else CachedReader(client, caches)
         if caches is not None:
             client.wrote = caches.wrote
@@ -141,7 +141,7 @@ async def assembled(
             RETENTION: RetentionController(client, reader, RetentionPeers(ring, gateways.retention), recorder, world),
             SERVE.kind: writer,
             TRUST.kind: TrustController(client, keys.signer),
-            VAULT.kind: VaultWatch(ring, Everybody(reader, queue)),
+            VAULT.kind: VaultWatch(ring, reader, Everybody(reader, queue)),
         }
         metrics = metrics or Metrics()
         refresh = reader.refresh if isinstance(reader, CachedReader) else None

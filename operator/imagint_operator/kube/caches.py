@@ -94,7 +94,7 @@ class Store(Generic[T]):
     def _bury(self, namespace: str, name: str, version: int) -> None:
         if len(self._buried) >= BURIED_MOST:
             self._buried.clear()
-        self._buried[(namespace, name)] = version
+        self._buried[(namespace, name)] = max(version, self._buried.get((namespace, name), 0))
 
 
 def identity(raw: Mapping[str, Any]) -> tuple[str, str, int]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from imagint_operator.api.tenants import Tenant, TenantStatus
-from imagint_operator.conditions import holds, turned
+from imagint_operator.conditions import find, holds, turned
 from imagint_operator.kube import statuses
-from imagint_operator.kube.events import Recorder
+from imagint_operator.kube.events import UNDER_WAY, Recorder
 from imagint_operator.kube.resources import TENANTS, ObjectKey
 from imagint_operator.serve.views import SERVE
 from imagint_operator.tenants.execute import Executor
@@ -55,6 +55,9 @@ class TenantController:
         if acted or behind or (written and tenant.status.key != after.key):
             self._world.wake(SERVE)
         for condition in turned(tenant.status.conditions, after.conditions):
+            first = find(tenant.status.conditions, condition.type) is None
+            if first and condition.reason in UNDER_WAY:
+                continue  # that something new is not there yet is no news
             if condition.type in {READY, GATEWAY_READY} or condition.reason == "KeyReplayed":
                 prefix = "Gateway" if condition.type == GATEWAY_READY else ""
                 await self._recorder.record(tenant, condition, action="Reconcile", prefix=prefix)
