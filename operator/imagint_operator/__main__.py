@@ -21,6 +21,10 @@ QUIET = {
     "kopf": logging.WARNING,
     "kopf._core.reactor.running": logging.ERROR,
     "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "urllib3": logging.WARNING,
+    "aiohttp": logging.WARNING,
+    "kubernetes": logging.WARNING,
     "asyncio": logging.WARNING,
 }
 
@@ -33,12 +37,16 @@ async def _main(settings: Settings) -> None:
     await composition.run(settings, stop)
 
 
-def main() -> int:
-    """Run until told to stop."""
+def configure_logging() -> None:
+    """Log to stderr. Kopf and the HTTP clients would log addresses and, at DEBUG, whole bodies: never."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # Kopf and the HTTP client log addresses and, at DEBUG, whole bodies.
     for name, level in QUIET.items():
         logging.getLogger(name).setLevel(level)
+
+
+def main() -> int:
+    """Run until told to stop."""
+    configure_logging()
     try:
         asyncio.run(_main(from_environment(os.environ)))
     except SettingsError as error:

@@ -79,9 +79,8 @@ class Informer:
         while True:
             store = self._caches.own[resource.kind]
             try:
-                again = store.complete
                 _, news = await fill(self._client, resource, store)
-                for namespace, name in news if again else ():
+                for namespace, name in news:
                     self._notify(ObjectKey(resource.kind, namespace, name))
             except OperatorError as error:
                 self._ages.troubled(resource.plural, error)

@@ -71,16 +71,13 @@ class VaultWatch:
 
 def newest(tenants: Iterable[Tenant], requests: Iterable[DataSubjectRequest]) -> str | None:
     """The key that was made or trimmed last, as far as it is recorded."""
+    tenants = tuple(tenants)
     made = [(tenant.metadata.creation_timestamp, names.namespace_of(tenant.name)) for tenant in tenants]
-    for tenant in tenants:
-        if tenant.status.retention is not None and tenant.status.retention.last is not None:
-            made.append((tenant.status.retention.last.finished_at, names.namespace_of(tenant.name)))
+    ended = [(tenant, retention.last) for tenant in tenants if (retention := tenant.status.retention) is not None]
+    made += [(last.finished_at, names.namespace_of(tenant.name)) for tenant, last in ended if last is not None]
     for request in requests:
-        made += [
-            (step.finished_at, request.metadata.namespace or "")
-            for step in request.status.steps
-            if step.name is StepName.TRIM
-        ]
+        trims = [step for step in request.status.steps if step.name is StepName.TRIM]
+        made += [(step.finished_at, request.metadata.namespace or "") for step in trims]
     dated = [(moment, name) for moment, name in made if moment is not None]
     return max(dated)[1] if dated else None
 
