@@ -11,6 +11,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
+from imagint_operator import incarnations
 from imagint_operator.api.models import ModelDeployment
 from imagint_operator.api.requests import DataSubjectRequest
 from imagint_operator.api.tenants import Tenant
@@ -180,7 +181,7 @@ class Standby:
         self._reading = KubeClient(connection, fence=self._fence)
         self._leasing = KubeClient(connection, timeout=LEASE_REQUEST_SECONDS, fence=self._fence)
         self._informer = Informer(self._reading, connection, self._caches, self._ages, self._notify)
-        place = Place(PLATFORM_NAMESPACE, settings.lease_name, f"{socket.gethostname()}_{secrets.token_hex(4)}")
+        place = Place(PLATFORM_NAMESPACE, settings.lease_name, incarnations.own_name())
         timing = Timing(settings.lease_seconds, settings.lease_renew_seconds, settings.lease_retry_seconds)
         self._elector = Elector(self._leasing, place, timing, self._fence, utc_now)
         self._metrics = Metrics()

@@ -3,7 +3,8 @@
 Own code and not `kubernetes.aio.leaderelection`, for the reasons in docs/adr/0010-leader-election.md. Rules:
 1. Only time that passed here counts, by the fence's clock. What a Lease says about time is for people.
 2. A holder's fence closes `renew_deadline` after it *sent* its last renewal that was accepted.
-3. A standby takes a Lease that it saw unchanged for the whole duration that the holder wrote into it.
+3. A standby takes a Lease that it saw unchanged for the whole duration that the holder wrote into it, or whose holder
+   is certainly gone.
 4. Every write of the Lease names the resourceVersion that was seen, so of two takers one loses.
 5. A holder that ends stops its work, closes its fence, and only then gives the Lease back.
 """
@@ -19,6 +20,7 @@ from typing import Any
 
 from imagint_operator.errors import KubeConflictError, OperatorError
 from imagint_operator.fences import Fence
+from imagint_operator.incarnations import certainly_gone
 from imagint_operator.kube.client import KubeClient
 from imagint_operator.kube.resources import LEASES
 from imagint_operator.times import Clock
@@ -144,7 +146,7 @@ class Elector:
         return seen.holder == self._place.identity
 
     def _free(self, seen: Seen) -> bool:
-        if self._mine(seen) or not seen.holder:
+        if self._mine(seen) or not seen.holder or certainly_gone(seen.holder):
             return True
         return self._fence.clock() - seen.since >= max(seen.duration, self._timing.duration)
 

@@ -98,9 +98,10 @@ def test_a_leader_that_sleeps_past_its_lease_writes_nothing_when_it_wakes(cluste
     leader = holder(cluster)
     cluster.apply(tenant("sleepy"))
     wait(ready(cluster, "sleepy"), 30)
-    first.send_signal(signal.SIGSTOP)
     second = start("second")
-    wait(lambda: holder(cluster) not in {"", leader}, 30)
+    time.sleep(5)  # it is warm
+    first.send_signal(signal.SIGSTOP)
+    wait(lambda: holder(cluster) not in {"", leader}, TAKEOVER_SECONDS)
     second.send_signal(signal.SIGSTOP)  # whoever writes now can only be the one that wakes
     cluster.run("delete", "networkpolicy", "imagint-default-deny", "--namespace=tenant-sleepy")
     cluster.apply(tenant("unseen"))
