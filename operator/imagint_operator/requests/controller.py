@@ -19,7 +19,7 @@ from imagint_operator.requests.execute import KEY_OPERATIONS, Erasure, Peers, ex
 from imagint_operator.requests.observations import Observed
 from imagint_operator.requests.observe import observe
 from imagint_operator.requests.plan import Decision, Operation, Rest, Run, Wait, plan, step, without_looking
-from imagint_operator.turns import COMPLETE, QUEUED, QUEUED_SECONDS
+from imagint_operator.turns import COMPLETE, NOT_YET_RECEIVED, QUEUED, QUEUED_SECONDS
 from imagint_operator.world import World
 
 FAILED_SECONDS = 10.0
@@ -77,8 +77,13 @@ class RequestController:
     async def reconcile(self, key: ObjectKey) -> float | None:
         """Go as far as possible with one request; answers after how many seconds to look again."""
         known = await self._peers.reader.one(DataSubjectRequest, key.name, key.namespace)
-        if known is not None and isinstance(without_looking(known, self._world.clock()), Rest):
-            return None
+        if known is not None and known.metadata.deletion_timestamp is None:
+            decided = without_looking(known, self._world.clock())
+            if isinstance(decided, Rest):
+                return None
+            if isinstance(decided, Wait):
+                pause = await self._stop(Draft(known), decided, Observed())
+                return pause if decided.reason == NOT_YET_RECEIVED else self._world.rest()
         # What is about to be carried out is read from the apiserver: a step that was recorded is not done again.
         request = await self._peers.reader.fresh(DataSubjectRequest, key.name, key.namespace)
         if request is None or request.metadata.deletion_timestamp is not None:
