@@ -9,6 +9,7 @@ import logging
 import secrets
 import socket
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from imagint_operator import incarnations
@@ -62,6 +63,7 @@ from imagint_privacy.keys.ports import KeyAdmin, Signer
 from imagint_privacy.vault import EvidenceSigner, VaultSession
 from imagint_privacy.vault import KeyAdmin as VaultKeyAdmin
 
+VAULT_THREADS = 32
 FILL_SECONDS = 60.0
 LEASE_REQUEST_SECONDS = 4.0
 MODELS = {TENANTS: Tenant, MODEL_DEPLOYMENTS: ModelDeployment, DATA_SUBJECT_REQUESTS: DataSubjectRequest}
@@ -155,6 +157,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     Raises:
         WatchDeadError: a watch died while the apiserver answers: only a new process is sure to see everything.
     """
+    # Calls to Vault wait in threads: with the few that two cores get by default, a Vault that hangs would hold up all.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(VAULT_THREADS, thread_name_prefix="vault"))
     async with Standby(settings) as standby:
         standing = asyncio.create_task(standby.run(), name="standby")
         stopped = asyncio.create_task(stop.wait(), name="stop")

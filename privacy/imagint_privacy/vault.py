@@ -68,6 +68,7 @@ class VaultSession:
         self._adapter = _adapter(address, timeout, ca_file)
         self._lock = threading.Lock()
         self._until = 0.0
+        self._failed = 0.0
 
     @classmethod
     def with_token(cls, address: str, token: str, *, timeout: float = 5.0) -> VaultSession:
@@ -103,16 +104,21 @@ class VaultSession:
 
     def _token(self, refused: str | None = None) -> str:
         """Return a token that still lives, logging in if there is none or it was refused."""
+        asked = time.monotonic()
         with self._lock:
             token: str = self._adapter.token or ""
             if self._login_body is None or (token not in {"", refused} and time.monotonic() < self._until):
                 return token
+            if self._failed > asked:  # one failure for all who waited for it: in a row, their timeouts would add up
+                raise KeysUnavailableError("vault did not let another call log in")
             self._adapter.token = None
             try:
                 answer = self._send("post", f"auth/{self._auth_mount}/login", self._login_body(), part="auth")
             except KeysUnavailableError:
+                self._failed = time.monotonic()
                 raise
             except PrivacyError:
+                self._failed = time.monotonic()
                 raise KeysUnavailableError("vault refuses the log-in", after=1.0) from None
             self._adapter.token = answer["client_token"]
             self._until = time.monotonic() + _RENEW_AT * float(answer.get("lease_duration") or 0)
