@@ -248,15 +248,16 @@ class Waker:
 
 
 class Rest:
-    """How long to leave alone what is as it should be: so many looks a second, however many tenants there are."""
+    """How long to leave alone what is as it should be: so many looks a second at each kind, however many there are."""
 
     def __init__(self, settings: Settings, caches: Caches | None) -> None:
         self._settings = settings
-        self._tenants = caches.own[TENANTS.kind] if caches is not None else ()
+        self._caches = caches
 
-    def __call__(self) -> float:
+    def __call__(self, kind: str) -> float:
         """Seconds, spread so that looks do not come together."""
-        shared = len(self._tenants) / self._settings.rest_looks_per_second
+        many = len(self._caches.own[kind]) if self._caches is not None else 0
+        shared = many / self._settings.rest_looks_per_second
         return max(self._settings.resync_seconds, shared) * (0.8 + 0.4 * secrets.randbelow(1000) / 1000)
 
 

@@ -96,11 +96,9 @@ class Informer:
     def _take(self, resource: Resource, event: str | None, item: dict[str, Any]) -> None:
         store, metadata = self._caches.own[resource.kind], item["metadata"]
         key = ObjectKey(resource.kind, metadata.get("namespace") or "", metadata["name"])
-        if event == "DELETED":
-            store.remove(item)
-        else:
-            store.put(item)
-        if self._news(key, event, metadata):
+        put = store.remove(item) if event == "DELETED" else store.put(item)
+        listed_twice = event is None and not put and key not in self._generations
+        if self._news(key, event, metadata) and not listed_twice:
             self._notify(key)
 
     def _news(self, key: ObjectKey, event: str | None, metadata: dict[str, Any]) -> bool:

@@ -18,7 +18,7 @@ class World:
     """Handed to every controller by the composition root.
 
     `resync` is how long to wait for something that nobody reports; `rest` how long while all is as it should be: the
-    more tenants, the longer, so that looking costs the same however many there are.
+    more objects of the kind, the longer, so that looking costs the same however many there are.
     """
 
     clock: Clock
@@ -26,4 +26,4 @@ class World:
     view: Callable[[], ServeView | None]
     wake: Callable[[ObjectKey], None]
     turns: Turns = field(default_factory=Turns)
-    rest: Callable[[], float] = lambda: REST_SECONDS
+    rest: Callable[[str], float] = lambda _kind: REST_SECONDS

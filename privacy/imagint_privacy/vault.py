@@ -47,6 +47,7 @@ _NO_ENGINE: Final = "no handler for route"
 _NO_KEY: Final = ("key not found", "no existing key named")
 _NOT_AUTHENTIC: Final = ("unable to decrypt", "invalid ciphertext", "message authentication failed")
 _RENEW_AT: Final = 0.5
+_CONNECTIONS: Final = 32
 
 
 class VaultSession:
@@ -151,6 +152,8 @@ def _adapter(address: str, timeout: float, ca_file: Path | None) -> Any:
     session = requests.Session()
     session.trust_env = False
     session.verify = str(ca_file) if ca_file else True
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=_CONNECTIONS))
     return JSONAdapter(base_uri=address, timeout=timeout, session=session, allow_redirects=False)
 
 

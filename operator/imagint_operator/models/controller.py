@@ -46,7 +46,7 @@ class ModelController:
             if condition.type == READY:
                 await self._recorder.record(model, condition, action="Reconcile")
         if holds(after.conditions, READY):
-            return self._world.rest()
+            return self._world.rest(MODEL_DEPLOYMENTS.kind)
         answering = find(after.conditions, ANSWERING)
         failed = answering is not None and answering.reason == "ProbeFailed"
         return PROBE_AGAIN_SECONDS if failed else UNREADY_SECONDS

@@ -83,7 +83,7 @@ class RequestController:
                 return None
             if isinstance(decided, Wait):
                 pause = await self._stop(Draft(known), decided, Observed())
-                return pause if decided.reason == NOT_YET_RECEIVED else self._world.rest()
+                return pause if decided.reason == NOT_YET_RECEIVED else self._world.rest(DATA_SUBJECT_REQUESTS.kind)
         # What is about to be carried out is read from the apiserver: a step that was recorded is not done again.
         request = await self._peers.reader.fresh(DataSubjectRequest, key.name, key.namespace)
         if request is None or request.metadata.deletion_timestamp is not None:

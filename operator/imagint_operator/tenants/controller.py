@@ -75,4 +75,6 @@ class TenantController:
         incomplete = not holds(after.conditions, READY) and tenant.metadata.deletion_timestamp is None
         if starting or (incomplete and observed.key.problem is None):
             return UNREADY_SECONDS
-        return self._world.rest()  # while Vault is away nothing can be done: whoever watches it tells when it is back
+        return self._world.rest(
+            TENANTS.kind
+        )  # while Vault is away nothing can be done: whoever watches it tells when it is back
