@@ -228,7 +228,8 @@ class Standby:
             try:
                 await operator.runtime.work([*SINGLES, *every_key(self._caches)])
             finally:
-                self._queue = None
+                if self._queue is operator.queue:  # a term that ends late leaves the next one alone
+                    self._queue = None
 
     def _notify(self, key: ObjectKey) -> None:
         if self._queue is not None:

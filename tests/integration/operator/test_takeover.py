@@ -18,7 +18,8 @@ from imagint_operator.settings import Settings, variable
 pytestmark = pytest.mark.stack
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/imagint-system/leases/imagint-operator"
 TAKEOVER_SECONDS = 20.0
-Start = Callable[[str], subprocess.Popen[bytes]]
+LONG = {"IMAGINT_LEASE_SECONDS": "60", "IMAGINT_LEASE_RENEW_SECONDS": "40"}
+Start = Callable[..., subprocess.Popen[bytes]]
 
 
 @pytest.fixture
@@ -27,14 +28,17 @@ def start(bench: Any, cluster: Any, tmp_path: Any) -> Iterator[Start]:
     cluster.run("delete", "lease", "imagint-operator", "--namespace=imagint-system", "--ignore-not-found")
     with contextlib.ExitStack() as stack:
 
-        def begin(name: str) -> subprocess.Popen[bytes]:
+        def begin(name: str, **more: str) -> subprocess.Popen[bytes]:
             given = bench.settings.model_dump(exclude={"metrics_port"}, exclude_none=True)
             environment = {
                 variable(field): str(value) for field, value in given.items() if field in Settings.model_fields
             }
             log = stack.enter_context((tmp_path / f"{name}.log").open("wb"))
             process = subprocess.Popen(
-                [sys.executable, "-m", "imagint_operator"], env={**os.environ, **environment}, stdout=log, stderr=log
+                [sys.executable, "-m", "imagint_operator"],
+                env={**os.environ, **environment, **more},
+                stdout=log,
+                stderr=log,
             )
             stack.callback(process.wait, 10)
             stack.callback(process.kill)
@@ -81,15 +85,16 @@ def test_a_killed_leader_is_followed_in_time(cluster: Any, start: Start) -> None
     wait(ready(cluster, "after"), 15)
 
 
-def test_a_leader_that_is_told_to_stop_lets_the_next_one_in_at_once(cluster: Any, start: Start) -> None:
-    first = start("first")
+def test_a_leader_that_is_told_to_stop_lets_the_next_one_in(cluster: Any, start: Start) -> None:
+    """Long before the Lease would have run out."""
+    first = start("first", **LONG)
     wait(lambda: bool(holder(cluster)), 30)
     leader = holder(cluster)
-    start("second")
-    time.sleep(4)  # the second one is warm
+    start("second", **LONG)
+    time.sleep(4)  # the second one looks
     first.send_signal(signal.SIGTERM)
-    assert first.wait(10) == 0
-    assert wait(lambda: holder(cluster) not in {"", leader}, TAKEOVER_SECONDS) < 6
+    assert first.wait(15) == 0
+    wait(lambda: holder(cluster) not in {"", leader}, 35)
 
 
 def test_a_leader_that_sleeps_past_its_lease_writes_nothing_when_it_wakes(cluster: Any, start: Start) -> None:
