@@ -8,6 +8,7 @@ from imagint_operator.dataplane.answers import ProbeReport
 from imagint_operator.dataplane.http import Door, Failures, JsonObject
 from imagint_operator.dataplane.steps import parsed
 from imagint_operator.errors import OperatorError, ProberRefusedError, ProberUnavailableError
+from imagint_operator.fences import Fence
 
 PROBE_SECONDS = 60.0
 
@@ -23,8 +24,8 @@ def _refused(message: str, code: str) -> OperatorError:
 class Prober:
     """Asks the prober to look. Both calls are idempotent by the request's uid."""
 
-    def __init__(self, url: str, token_file: Path) -> None:
-        self._door = Door(url.rstrip("/"), token_file, Failures("the prober", _unavailable, _refused))
+    def __init__(self, url: str, token_file: Path, fence: Fence | None = None) -> None:
+        self._door = Door(url.rstrip("/"), token_file, Failures("the prober", _unavailable, _refused), fence)
 
     async def close(self) -> None:
         """Give the connections back."""

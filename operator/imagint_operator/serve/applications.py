@@ -5,6 +5,7 @@ Serve shows arguments and settings to whoever may call its REST API: nothing sec
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +25,7 @@ BUNDLED_SIZE = "32x32"
 DEFAULT_SIZE = "512x512"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Application:
     """One Serve application, and the object that asks for it."""
 
@@ -33,7 +34,7 @@ class Application:
     source: ObjectKey
     generation: int
 
-    @property
+    @functools.cached_property
     def digest(self) -> str:
         """A digest of everything that Serve is told."""
         return digest(self.config)

@@ -40,5 +40,6 @@ class ServeView:
 
     def drained(self, tenant: Tenant) -> bool:
         """Whether the tenant was left out on purpose and none of its applications is there any more."""
-        mine = (name for name in self.present if name.startswith(f"{tenant.name}."))
-        return self.problem is None and tenant.metadata.uid in self.leaving and not any(mine)
+        if self.problem is not None or tenant.metadata.uid not in self.leaving:
+            return False
+        return not any(name.startswith(f"{tenant.name}.") for name in self.present)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from imagint_operator.api.tenants import Tenant, TenantStatus
-from imagint_operator.conditions import holds, turned
+from imagint_operator.conditions import find, holds, turned
 from imagint_operator.kube import statuses
-from imagint_operator.kube.client import KubeClient
-from imagint_operator.kube.events import Recorder
+from imagint_operator.kube.events import UNDER_WAY, Recorder
 from imagint_operator.kube.resources import TENANTS, ObjectKey
 from imagint_operator.serve.views import SERVE
 from imagint_operator.tenants.execute import Executor
@@ -24,10 +23,9 @@ UNREADY_SECONDS = 1.0
 class TenantController:
     """Keeps one Tenant true."""
 
-    def __init__(
-        self, client: KubeClient, observer: Observer, executor: Executor, recorder: Recorder, world: World
-    ) -> None:
-        self._client = client
+    def __init__(self, observer: Observer, executor: Executor, recorder: Recorder, world: World) -> None:
+        self._client = executor.client
+        self._reader = observer.reader
         self._observer = observer
         self._executor = executor
         self._recorder = recorder
@@ -35,14 +33,13 @@ class TenantController:
 
     async def reconcile(self, key: ObjectKey) -> float | None:
         """Look at one Tenant; answers after how many seconds to look again."""
-        found = await self._client.get(TENANTS, key.name)
-        if found is None:
+        tenant = await self._reader.one(Tenant, key.name)
+        if tenant is None:
             self._world.wake(SERVE)
             return None
-        tenant = Tenant.model_validate(found)
         observed = await self._observer.observe(tenant, self._world.view())
         actions = plan(tenant, observed, self._world.clock())
-        observed = await self._executor.execute(tenant, actions, observed)
+        tenant, observed = await self._executor.execute(tenant, actions, observed)
         if RemoveFinalizer() in actions:
             self._world.wake(SERVE)
             return None
@@ -58,6 +55,9 @@ class TenantController:
         if acted or behind or (written and tenant.status.key != after.key):
             self._world.wake(SERVE)
         for condition in turned(tenant.status.conditions, after.conditions):
+            first = find(tenant.status.conditions, condition.type) is None
+            if first and condition.reason in UNDER_WAY:
+                continue  # that something new is not there yet is no news
             if condition.type in {READY, GATEWAY_READY} or condition.reason == "KeyReplayed":
                 prefix = "Gateway" if condition.type == GATEWAY_READY else ""
                 await self._recorder.record(tenant, condition, action="Reconcile", prefix=prefix)
@@ -73,4 +73,8 @@ class TenantController:
         app = observed.gateway.app
         starting = app is not None and app.running and not holds(after.conditions, GATEWAY_READY)
         incomplete = not holds(after.conditions, READY) and tenant.metadata.deletion_timestamp is None
-        return UNREADY_SECONDS if starting or incomplete else self._world.resync
+        if starting or (incomplete and observed.key.problem is None):
+            return UNREADY_SECONDS
+        return self._world.rest(
+            TENANTS.kind
+        )  # while Vault is away nothing can be done: whoever watches it tells when it is back

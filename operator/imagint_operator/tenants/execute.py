@@ -11,6 +11,7 @@ from imagint_operator.api.tenants import Tenant
 from imagint_operator.dataplane.gateways import Gateways
 from imagint_operator.errors import OperatorError
 from imagint_operator.keyrings import KeyRing
+from imagint_operator.kube import statuses
 from imagint_operator.kube.client import KubeClient
 from imagint_operator.kube.resources import NAMESPACES, TENANTS
 from imagint_operator.tenants import walls
@@ -32,11 +33,11 @@ class Executor:
     """Does what a plan says."""
 
     def __init__(self, client: KubeClient, keys: KeyRing, gateways: Gateways) -> None:
-        self._client = client
+        self.client = client
         self._keys = keys
         self._gateways = gateways
 
-    async def execute(self, tenant: Tenant, actions: tuple[Action, ...], observed: Observed) -> Observed:
+    async def execute(self, tenant: Tenant, actions: tuple[Action, ...], observed: Observed) -> tuple[Tenant, Observed]:
         """The finalizer and the namespace first, then what stands inside it and the key, side by side.
 
         Raises:
@@ -44,13 +45,13 @@ class Executor:
         """
         for action in actions:
             if isinstance(action, AddFinalizer | RemoveFinalizer):
-                await self._finalizer(tenant, present=isinstance(action, AddFinalizer))
+                tenant = await self._finalizer(tenant, present=isinstance(action, AddFinalizer))
             elif isinstance(action, CloseGateway):
                 with contextlib.suppress(OperatorError):  # the next look tries again
                     await self._gateways.require_key(action.tenant, action.below)
             elif isinstance(action, DeleteNamespace):
-                await self._client.delete(NAMESPACES, action.name, uid=action.uid)
-                observed = dataclasses.replace(observed, namespace=await self._client.get(NAMESPACES, action.name))
+                await self.client.delete(NAMESPACES, action.name, uid=action.uid)
+                observed = dataclasses.replace(observed, namespace=await self.client.get(NAMESPACES, action.name))
             elif isinstance(action, Apply) and action.key.kind == NAMESPACES.kind:
                 namespace = await self._namespace(action.manifest, observed)
                 observed = dataclasses.replace(observed, namespace=namespace)
@@ -58,16 +59,16 @@ class Executor:
         applies = asyncio.gather(*(self._apply(action) for action in inside))
         key, applied = await asyncio.gather(self._key(actions, observed), applies)
         contents = {**observed.contents, **{action.key: live for action, live in zip(inside, applied, strict=True)}}
-        return dataclasses.replace(observed, contents=contents, key=key)
+        return tenant, dataclasses.replace(observed, contents=contents, key=key)
 
     async def _namespace(self, manifest: walls.Manifest, observed: Observed) -> walls.Manifest:
         """A missing namespace is created, not applied: one that somebody else makes meanwhile is never adopted."""
         if observed.namespace is None:
-            return await self._client.create(NAMESPACES, manifest)
-        return await self._client.apply(NAMESPACES, manifest)
+            return await self.client.create(NAMESPACES, manifest)
+        return await self.client.apply(NAMESPACES, manifest)
 
     async def _apply(self, action: Apply) -> walls.Manifest:
-        return await self._client.apply(walls.resource_of(action.key), action.manifest)
+        return await self.client.apply(walls.resource_of(action.key), action.manifest)
 
     async def _key(self, actions: tuple[Action, ...], observed: Observed) -> KeyView:
         try:
@@ -85,10 +86,11 @@ class Executor:
             return KeyView(problem=error)
         return observed.key
 
-    async def _finalizer(self, tenant: Tenant, *, present: bool) -> None:
+    async def _finalizer(self, tenant: Tenant, *, present: bool) -> Tenant:
         metadata = {
             "name": tenant.name,
             "uid": tenant.metadata.uid,
             "finalizers": [names.FINALIZER] if present else [],
         }
-        await self._client.apply(TENANTS, {"metadata": metadata})
+        answer = await self.client.apply(TENANTS, {"metadata": metadata})
+        return statuses.at_version(tenant, answer["metadata"]["resourceVersion"])

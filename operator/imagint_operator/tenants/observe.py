@@ -11,17 +11,19 @@ from imagint_operator.dataplane.gateways import Gateways
 from imagint_operator.errors import OperatorError
 from imagint_operator.keyrings import KeyRing
 from imagint_operator.kube.client import KubeClient
-from imagint_operator.kube.resources import DATA_SUBJECT_REQUESTS, NAMESPACES
+from imagint_operator.kube.readers import Reader
+from imagint_operator.kube.resources import NAMESPACES
 from imagint_operator.serve.views import ServeView
 from imagint_operator.tenants import walls
-from imagint_operator.tenants.observations import GatewayView, KeyView, Observed, destroyed_by
+from imagint_operator.tenants.observations import GatewayView, KeyView, Object, Observed, destroyed_by
 
 
 class Observer:
     """Gathers, in parallel, what the plan needs."""
 
-    def __init__(self, client: KubeClient, keys: KeyRing, gateways: Gateways) -> None:
+    def __init__(self, client: KubeClient, reader: Reader, keys: KeyRing, gateways: Gateways) -> None:
         self._client = client
+        self.reader = reader
         self._keys = keys
         self._gateways = gateways
 
@@ -30,12 +32,17 @@ class Observer:
         name = names.namespace_of(tenant.name)
         wanted = list(walls.contents(tenant))
         contents = asyncio.gather(
-            *(self._client.get(walls.resource_of(item), item.name, item.namespace) for item in wanted)
+            *(self.reader.get(walls.resource_of(item), item.name, item.namespace) for item in wanted)
         )
         namespace, key, gateway, found = await asyncio.gather(
-            self._client.get(NAMESPACES, name), self._key(name), self._gateway(tenant, view), contents
+            self._namespace(name), self._key(name), self._gateway(tenant, view), contents
         )
         return Observed(namespace, dict(zip(wanted, found, strict=True)), key, gateway)
+
+    async def _namespace(self, name: str) -> Object | None:
+        """One that is not kept is asked for: what is kept are only those that carry our label."""
+        found = await self.reader.get(NAMESPACES, name)
+        return found if found is not None else await self._client.get(NAMESPACES, name)
 
     async def _key(self, name: str) -> KeyView:
         """Look at the key; what its erasures recorded is asked only where a version is there that may be too old."""
@@ -43,8 +50,7 @@ class Observer:
             state = await self._keys.state(name)
             below = 0
             if state is not None and state.min_available_version < state.latest_version > 1:
-                requests = await self._client.list_all(DATA_SUBJECT_REQUESTS, name)
-                below = destroyed_by([DataSubjectRequest.model_validate(request) for request in requests])
+                below = destroyed_by(await self.reader.all(DataSubjectRequest, name))
             return KeyView(state=state, destroyed_below=below)
         except OperatorError as error:
             return KeyView(problem=error)
