@@ -10,6 +10,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 from imagint_operator.dataplane.gateways import Gateways
 from imagint_operator.dataplane.prober import Prober
@@ -35,7 +36,9 @@ from imagint_operator.serve.rest import RestServe
 from imagint_operator.serve.views import SERVE
 from imagint_operator.serve.writer import ServeWriter
 from imagint_operator.settings import Settings
+from imagint_operator.tenants.certificates import Issuer as ShredIssuer
 from imagint_operator.tenants.controller import TenantController
+from imagint_operator.tenants.endings import Ending, Witnesses
 from imagint_operator.tenants.execute import Executor
 from imagint_operator.tenants.observe import Observer
 from imagint_operator.times import Clock, utc_now
@@ -93,7 +96,8 @@ async def assembled(settings: Settings, keys: Vault, clock: Clock = utc_now) -> 
         world = World(clock, settings.resync_seconds, lambda: writer.view, Waker(queue))
         ring, recorder = KeyRing(keys.admin), Recorder(client, socket.gethostname())
         peers = Peers(client, ring, gateways, prober, keys.signer, _issuer(settings), clock, _salt)
-        observer, executor = Observer(client, ring, gateways), Executor(client, ring, gateways)
+        ending = Ending(client, Witnesses(prober, keys.signer, ShredIssuer(*_issued(settings)), clock))
+        observer, executor = Observer(client, ring, gateways), Executor(client, ring, gateways, ending)
         controllers: dict[str, Controller] = {
             TENANTS.kind: TenantController(client, observer, executor, recorder, world),
             MODEL_DEPLOYMENTS.kind: ModelController(client, gateways, recorder, world),
@@ -145,8 +149,13 @@ def _from_thread(loop: asyncio.AbstractEventLoop, queue: WorkQueue[ObjectKey], k
 
 
 def _issuer(settings: Settings) -> Issuer:
+    return Issuer(*_issued(settings))
+
+
+def _issued(settings: Settings) -> tuple[str, str | None, str, timedelta]:
+    """What every certificate says about who issued it."""
     version = importlib.metadata.version("imagint")
-    return Issuer(version, settings.image_digest, settings.policy_version, settings.snapshot_retention)
+    return version, settings.image_digest, settings.policy_version, settings.snapshot_retention
 
 
 def _salt() -> str:

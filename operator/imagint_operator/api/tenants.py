@@ -23,6 +23,7 @@ from imagint_operator.api.base import (
     name_rule,
     rules,
 )
+from imagint_operator.api.deletion import DeletionStatus
 from imagint_operator.api.retention import RetentionRules, RetentionSchedule, RetentionStatus
 
 NAME_PATTERN = r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$"
@@ -165,12 +166,16 @@ class TenantStatus(ApiModel):
     """The generation of the spec that this status is about."""
     namespace: ShortText | None = None
     """The tenant's namespace."""
+    namespace_uid: Annotated[str, Field(max_length=64)] | None = None
+    """Its uid: what makes it this Tenant's, whatever its labels say."""
     path: ShortText | None = None
     """The path under which the Gateway serves the tenant; the OpenAI base URL ends in `<path>/v1`."""
     key: KeyStatus | None = None
     """The tenant's key in Vault."""
     retention: RetentionStatus | None = None
     """What retention did and does; absent while there are no rules and never was a run."""
+    deletion: DeletionStatus | None = None
+    """How far the deletion has come; absent while the Tenant is not deleted, or its deletion is refused."""
     conditions: Conditions = ()
     """Ready on top: NamespaceReady and KeyReady. GatewayReady and RetentionCurrent stand beside it."""
 

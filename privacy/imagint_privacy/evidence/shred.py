@@ -27,6 +27,8 @@ ShredExclusion = Literal[
     "RootNotRetained",
     "NotProbed",
     "KeyAlreadyGone",
+    "KeyExportable",
+    "UpsertPossible",
 ]
 _DOMAIN: Final = b"imagint.ai/tenant/v1\n"
 

@@ -62,10 +62,11 @@ def shred_limits(predicate: ShredPredicate, now: datetime) -> Iterator[str]:
 def _key(predicate: ShredPredicate, key: ShreddedKey) -> str:
     if predicate.outcome == "KeyAlreadyGone" or key.created_at is None:
         return f"Key {key.name}, last seen with version {key.version}, was already gone on {format_time(key.gone_at)}."
+    inside = key.exportable is False and key.allow_plaintext_backup is False
     return (
         f"Vault destroyed key {key.name} with every version of it, {key.oldest_version} to {key.version} (the newest "
-        f"made {format_time(key.created_at)}); it was seen gone on {format_time(key.gone_at)}. The key could never be "
-        "exported or backed up in the clear."
+        f"made {format_time(key.created_at)}); it was seen gone on {format_time(key.gone_at)}."
+        + (" The key could never be exported or backed up in the clear." if inside else "")
     )
 
 

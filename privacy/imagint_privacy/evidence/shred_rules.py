@@ -40,8 +40,12 @@ _TEXTS: Final[dict[ShredExclusion, str]] = {
     "OpenRequests": "Requests of data subjects that were still open ended with the tenant, without a certificate each.",
     "RootNotRetained": "No root of the key tree could be retained before (the data plane did not answer): it was seen "
     "that the key is gone, not that an old root is refused.",
-    "NotProbed": "The prober did not answer: that the key is gone was seen by the operator only, which destroyed it.",
+    "NotProbed": "No look of the prober's stands behind it: that the key is gone was seen by the operator only, which "
+    "destroyed it.",
     "KeyAlreadyGone": "The key was gone before this deletion came to it. By whom and when it was destroyed is unknown.",
+    "KeyExportable": "The key could have been exported from Vault, or backed up in the clear: whoever did so can still "
+    "open the tenant's data.",
+    "UpsertPossible": "Vault may make a key at a first encryption: a late writer could have made a key of that name.",
 }
 
 
@@ -76,6 +80,10 @@ def _required(predicate: ShredPredicate) -> tuple[ShredExclusion, ...]:
         codes.append("NotProbed")
     if predicate.outcome == "KeyAlreadyGone":
         codes.append("KeyAlreadyGone")
+    else:
+        key = predicate.key
+        codes += [] if key.exportable is False and key.allow_plaintext_backup is False else ["KeyExportable"]
+        codes += [] if key.upsert_disabled is True else ["UpsertPossible"]
     return tuple(codes)
 
 
@@ -104,10 +112,6 @@ def _key(key: ShreddedKey) -> Iterator[str]:
         yield "the key's age or its oldest version is not stated"
     elif key.oldest_version > key.version:
         yield "the key's oldest version is newer than its newest"
-    if key.exportable is not False or key.allow_plaintext_backup is not False:
-        yield "the key could have been exported, so its destruction proves nothing"
-    if key.upsert_disabled is not True:
-        yield "a late writer could have made a key anew (upsert was not disabled)"
 
 
 def _probes(predicate: ShredPredicate) -> Iterator[str]:

@@ -239,7 +239,8 @@ def _put_under(made: composition.Assembly, blade: Guillotine) -> None:
         setattr(made.client, name, _cuttable(getattr(made.client, name), name, blade))
     controller: Any = made.controllers["DataSubjectRequest"]
     for peer in (controller._peers.gateways, controller._peers.gateways.retention, controller._peers.prober):
-        for name in ("begin", "fence", "commit", "copy", "drop_caches", "purge", "complete", "before", "after"):
+        for name in ("begin", "fence", "commit", "copy", "drop_caches", "purge", "complete", "before", "after",
+                     "tenant_before", "tenant_after"):  # fmt: skip
             if hasattr(peer, name):
                 setattr(peer, name, _cuttable(getattr(peer, name), name, blade))
 

@@ -27,9 +27,6 @@ def clocks(**changes: Any) -> dict[str, Any]:
 
 
 CASES = [
-    pytest.param(key(exportable=True), "could have been exported", id="an exportable key"),
-    pytest.param(key(exportable=None), "could have been exported", id="flags that are unknown"),
-    pytest.param(key(upsert_disabled=False), "a late writer", id="upsert was possible"),
     pytest.param(key(name="tenant-other"), "not the tenant's own", id="another tenant's key"),
     pytest.param(key(created_at=None), "age", id="a key without an age"),
     pytest.param(key(oldest_version=6), "newer than its newest", id="impossible versions"),
@@ -69,6 +66,9 @@ def test_what_does_not_fit_is_not_certified(changes: dict[str, Any], words: str)
         pytest.param({"probes": shred.ShredProbes()}, "NotProbed", id="no prober answered"),
         pytest.param({"outcome": "KeyAlreadyGone", **key(created_at=None, exportable=None)}, "KeyAlreadyGone",
                      id="the key was gone before"),
+        pytest.param(key(exportable=True), "KeyExportable", id="an exportable key"),
+        pytest.param(key(allow_plaintext_backup=None), "KeyExportable", id="flags that are unknown"),
+        pytest.param(key(upsert_disabled=False), "UpsertPossible", id="upsert was possible"),
     ],
 )  # fmt: skip
 def test_what_was_not_seen_is_said(changes: dict[str, Any], code: str) -> None:
