@@ -62,6 +62,7 @@ class ServeWriter:
         return UNSETTLED_SECONDS if unsettled or view.present - view.apps.keys() else SETTLED_SECONDS
 
     async def _settle(self) -> ServeView:
+        began = self._clock()
         raw_tenants, raw_models = await asyncio.gather(
             self._client.list_all(TENANTS), self._client.list_all(MODEL_DEPLOYMENTS)
         )
@@ -76,7 +77,7 @@ class ServeWriter:
             deployed = await self._port.observe()
         apps = {name: _state(application, deployed.get(name)) for name, application in wanted.items()}
         leaving = {tenant.metadata.uid: tenant.name for tenant in tenants if not is_served(tenant)}
-        return ServeView(apps, frozenset(deployed), leaving)
+        return ServeView(apps, frozenset(deployed), leaving, seen_at=began)
 
     def _must_put(self, wanted: Mapping[str, Application], deployed: Mapping[str, Deployed]) -> bool:
         if any(not _matches(deployed.get(name), application) for name, application in wanted.items()):

@@ -14,7 +14,7 @@ from imagint_operator.tenants.execute import Executor
 from imagint_operator.tenants.observations import Observed
 from imagint_operator.tenants.observe import Observer
 from imagint_operator.tenants.plan import plan
-from imagint_operator.tenants.shredding import RemoveFinalizer, shred_at
+from imagint_operator.tenants.shredding import RemoveFinalizer, begun, shred_at
 from imagint_operator.tenants.status import GATEWAY_READY, READY, own, status
 from imagint_operator.turns import retention_of
 from imagint_operator.world import World
@@ -83,7 +83,8 @@ class TenantController:
             if not observed.gateway.drained:
                 self._world.wake(SERVE)
             left = (moment - self._world.clock()).total_seconds()
-            return max(LEAVING_SECONDS, min(left, self._world.resync))
+            waits = begun(tenant) or observed.holds or observed.deletion_problem is not None
+            return max(UNREADY_SECONDS if waits else LEAVING_SECONDS, min(left, self._world.resync))
         app = observed.gateway.app
         starting = app is not None and app.running and not holds(after.conditions, GATEWAY_READY)
         incomplete = not holds(after.conditions, READY) and tenant.metadata.deletion_timestamp is None

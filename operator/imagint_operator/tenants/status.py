@@ -69,7 +69,8 @@ def _namespace_uid(tenant: Tenant, observed: Observed) -> str | None:
     """What makes the namespace this Tenant's, for as long as the Tenant is there."""
     if observed.namespace is None or conflict(tenant, observed):
         return tenant.status.namespace_uid
-    return observed.namespace["metadata"].get("uid")
+    uid: str | None = observed.namespace["metadata"].get("uid")
+    return uid
 
 
 def _deletion(tenant: Tenant, observed: Observed) -> DeletionStatus | None:

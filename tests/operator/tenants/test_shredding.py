@@ -22,6 +22,7 @@ from imagint_operator.api.deletion import (
 from imagint_operator.api.tenants import Tenant
 from imagint_operator.errors import VaultUnavailableError
 from imagint_operator.serve.applications import is_served
+from imagint_operator.serve.views import ServeView
 from imagint_operator.tenants import walls
 from imagint_operator.tenants.observations import GatewayView, KeyView, Observed
 from imagint_operator.tenants.plan import Action, plan
@@ -221,6 +222,18 @@ def test_a_deleted_tenant_is_served_until_its_deletion_is_recorded_and_again_whe
     assert not is_served(with_deletion(build(), at(DeletionStep.DRAIN)))
     assert is_served(with_deletion(build("Refuse"), at(DeletionStep.DRAIN)))
     assert not is_served(with_deletion(build("Refuse"), at(DeletionStep.DESTROY_KEY)))
+
+
+@pytest.mark.parametrize(
+    ("looked", "drained"),
+    [
+        pytest.param(NOW - timedelta(seconds=1), False, id="a look from before: the tenant was served since"),
+        pytest.param(NOW, True, id="a look from after"),
+    ],
+)
+def test_only_a_look_from_after_shows_that_nothing_runs(looked: datetime, drained: bool) -> None:
+    tenant = with_deletion(build(), at(DeletionStep.DRAIN))
+    assert ServeView(leaving={"uid-acme": "acme"}, seen_at=looked).drained(tenant) is drained
 
 
 def test_refusing_during_the_grace_time_forgets_the_deletion() -> None:

@@ -110,3 +110,32 @@ def test_it_is_not_taken_for_something_else(expected: ev.Expected) -> None:
     certificate = ev.certify(ev.shred_statement(GOOD), signer)
     with pytest.raises(ev.MismatchError):
         ev.verify(certificate, [signer.public_key()], datetime(2026, 12, 1, tzinfo=UTC), expected)
+
+
+def _fields(node: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    if isinstance(node, dict):
+        return [found for key, child in node.items() for found in [(*path, key), *_fields(child, (*path, key))]]
+    if isinstance(node, list):
+        return [found for index, child in enumerate(node) for found in _fields(child, (*path, index))]
+    return []
+
+
+MAY_BE_ABSENT = {"predicate.operator.imageDigest"}
+
+
+@pytest.mark.parametrize(
+    "path", _fields(documents.parse(ev.shred_statement(GOOD))), ids=lambda path: ".".join(map(str, path))
+)
+def test_a_missing_field_is_refused_even_under_the_trusted_signature(path: tuple[str | int, ...]) -> None:
+    document = documents.parse(ev.shred_statement(GOOD))
+    node: Any = document
+    for part in path[:-1]:
+        node = node[part]
+    del node[path[-1]]
+    signer = fakes.LocalSigner(bytes(32))
+    certificate = ev.certify(documents.canonical(document), signer)
+    if ".".join(map(str, path)) in MAY_BE_ABSENT:
+        assert ev.verify(certificate, [signer.public_key()], datetime(2026, 12, 1, tzinfo=UTC)).trusted
+        return
+    with pytest.raises(ev.CertificateRefusedError):
+        ev.verify(certificate, [signer.public_key()], datetime(2026, 12, 1, tzinfo=UTC))
