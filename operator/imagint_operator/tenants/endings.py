@@ -24,9 +24,9 @@ from imagint_operator.dataplane.answers import ProbeReport
 from imagint_operator.dataplane.prober import Prober
 from imagint_operator.errors import EvidenceRefusedError, KubeConflictError, OperatorError, ProberRefusedError
 from imagint_operator.keyrings import translated
-from imagint_operator.kube.client import KubeClient
-from imagint_operator.kube.resources import CONFIG_MAPS, DATA_SUBJECT_REQUESTS
-from imagint_operator.tenants import certificates
+from imagint_operator.kube.client import JsonObject, KubeClient
+from imagint_operator.kube.resources import CONFIG_MAPS, DATA_SUBJECT_REQUESTS, NAMESPACES, ROLE_BINDINGS
+from imagint_operator.tenants import certificates, walls
 from imagint_operator.tenants.shredding import Archive, Certify, ProbeGone, Record, RetainRoot
 from imagint_operator.times import Clock
 from imagint_privacy import errors as privacy
@@ -105,14 +105,10 @@ class Ending:
     async def _archive(self, tenant: Tenant, deletion: DeletionStatus) -> DeletionStatus:
         """Carry over what lies in the namespace, beside what an earlier try carried over already."""
         namespace = names.namespace_of(tenant.name)
-        requests, found = await asyncio.gather(
-            self._client.list_all(DATA_SUBJECT_REQUESTS, namespace), self._client.list_all(CONFIG_MAPS, namespace)
-        )
-        open_requests = [
-            request.metadata.uid
-            for request in map(DataSubjectRequest.model_validate, requests)
-            if not holds(request.status.conditions, COMPLETE)
-        ]
+        listed = await self._client.list_all(DATA_SUBJECT_REQUESTS, namespace)
+        requests = [DataSubjectRequest.model_validate(item) for item in listed]
+        open_requests = [request.metadata.uid for request in requests if not holds(request.status.conditions, COMPLETE)]
+        found = await self._config_maps(tenant, requests)
         files, archives = await self._carry_over(tenant, certificates.found_in(found, tenant.name))
         gone = deletion.gone_at or self._by.clock()
         return deletion.model_copy(
@@ -124,6 +120,21 @@ class Ending:
                 "irrecoverable_after": certificates.irrecoverable_after(gone, self._by.issuer),
             }
         )
+
+    async def _config_maps(self, tenant: Tenant, requests: list[DataSubjectRequest]) -> list[JsonObject]:
+        """All of a namespace that stands; of one that somebody deletes already, those that its requests name.
+
+        Nothing can be made in a namespace that goes, the right to list neither.
+        """
+        name = names.namespace_of(tenant.name)
+        namespace = await self._client.get(NAMESPACES, name)
+        if namespace is not None and not namespace["metadata"].get("deletionTimestamp"):
+            await self._client.apply(ROLE_BINDINGS, walls.archivist(tenant))
+            return await self._client.list_all(CONFIG_MAPS, name)
+        evidence = [request.status.evidence for request in requests]
+        wanted = [item.config_map for item in evidence if item is not None and item.config_map is not None]
+        found = await asyncio.gather(*(self._client.get(CONFIG_MAPS, item, name) for item in wanted))
+        return [item for item in found if item is not None]
 
     async def _carry_over(self, tenant: Tenant, files: dict[str, str]) -> tuple[dict[str, str], list[str]]:
         kept: dict[str, str] = {}

@@ -204,6 +204,30 @@ async def test_a_namespace_that_cannot_go_says_what_remains(
         await acme.gone()
 
 
+async def test_a_namespace_that_somebody_deletes_first_does_not_hide_its_certificates(
+    life: Callable[[str], Life], bench: Any, cluster: Any, eventually: Callable[..., Any]
+) -> None:
+    acme = life("early")
+    bench.gateways.tenant("early").records[SUBJECT] = 3
+    async with bench.operator():
+        await acme.serving()
+        await asyncio.to_thread(cluster.apply, request("ada", acme.namespace))
+        await eventually(lambda: cluster.condition("dsr", "ada", "Complete", acme.namespace)[0], "True", seconds=30)
+        for kind in ("dsr", "configmap"):  # what holds them keeps the namespace from going at once
+            name = "ada" if kind == "dsr" else "dsr-ada-certificate"
+            await asyncio.to_thread(cluster.run, "patch", kind, name, "-n", acme.namespace, "--type=merge", "-p",
+                                    '{"metadata":{"finalizers":["example.org/kept"]}}')  # fmt: skip
+        await asyncio.to_thread(cluster.run, "delete", "namespace", acme.namespace, "--wait=false")
+        await acme.delete()
+        await acme.says("NamespaceStuck")
+        for kind in ("dsr", "configmap"):
+            name = "ada" if kind == "dsr" else "dsr-ada-certificate"
+            await asyncio.to_thread(cluster.run, "patch", kind, name, "-n", acme.namespace, "--type=merge", "-p",
+                                    '{"metadata":{"finalizers":null}}')  # fmt: skip
+        await acme.gone()
+    assert acme.certificate().certificates.count == 1
+
+
 async def test_a_tenant_made_again_opens_nothing_of_the_old_one(
     life: Callable[[str], Life], bench: Any, stack: Any
 ) -> None:
