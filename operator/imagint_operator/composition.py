@@ -11,6 +11,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 
 from imagint_operator import incarnations
 from imagint_operator.api.models import ModelDeployment
@@ -49,7 +50,9 @@ from imagint_operator.serve.rest import RestServe
 from imagint_operator.serve.views import SERVE
 from imagint_operator.serve.writer import ServeWriter
 from imagint_operator.settings import Settings
+from imagint_operator.tenants.certificates import Issuer as ShredIssuer
 from imagint_operator.tenants.controller import TenantController
+from imagint_operator.tenants.endings import Ending, Witnesses
 from imagint_operator.tenants.execute import Executor
 from imagint_operator.tenants.observe import Observer
 from imagint_operator.times import Clock, utc_now
@@ -136,7 +139,8 @@ async def assembled(
         )
         ring, recorder = KeyRing(keys.admin, fence), Recorder(client, socket.gethostname())
         peers = Peers(client, reader, ring, gateways, prober, keys.signer, _issuer(settings), clock, _salt)
-        observer, executor = Observer(client, reader, ring, gateways), Executor(client, ring, gateways)
+        ending = Ending(client, Witnesses(prober, keys.signer, ShredIssuer(*_issued(settings)), clock))
+        observer, executor = Observer(client, reader, ring, gateways), Executor(client, ring, gateways, ending)
         controllers: dict[str, Controller] = {
             TENANTS.kind: TenantController(observer, executor, recorder, world),
             MODEL_DEPLOYMENTS.kind: ModelController(client, reader, gateways, recorder, world),
@@ -276,8 +280,13 @@ class Everybody:
 
 
 def _issuer(settings: Settings) -> Issuer:
+    return Issuer(*_issued(settings))
+
+
+def _issued(settings: Settings) -> tuple[str, str | None, str, timedelta]:
+    """What every certificate says about who issued it."""
     version = importlib.metadata.version("imagint")
-    return Issuer(version, settings.image_digest, settings.policy_version, settings.snapshot_retention)
+    return version, settings.image_digest, settings.policy_version, settings.snapshot_retention
 
 
 def _salt() -> str:

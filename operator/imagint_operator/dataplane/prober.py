@@ -40,6 +40,14 @@ class Prober:
         body = {"tenant": tenant, "namespace": namespace, "subject": subject, "key_version": key_version}
         return await self._probe(request, "after", body)
 
+    async def tenant_before(self, uid: str, *, tenant: str, namespace: str) -> ProbeReport:
+        """Keep the tenant's last root, which the key opens still."""
+        return await self._probe(f"tenants/{uid}", "before", {"tenant": tenant, "namespace": namespace})
+
+    async def tenant_after(self, uid: str, *, tenant: str, namespace: str) -> ProbeReport:
+        """See that the tenant's key is gone, and that a root that was kept is refused."""
+        return await self._probe(f"tenants/{uid}", "after", {"tenant": tenant, "namespace": namespace})
+
     async def _probe(self, request: str, when: str, body: JsonObject) -> ProbeReport:
         path = f"/probes/v1/{request}/{when}"
         _, answer = await self._door.send("POST", path, body, seconds=PROBE_SECONDS)

@@ -56,8 +56,13 @@ def render(tenants: Iterable[Tenant], models: Iterable[ModelDeployment], setting
 
 
 def is_served(tenant: Tenant) -> bool:
-    """Whether the tenant's applications run: its walls and key stand, and it is not on its way out."""
-    leaving = tenant.metadata.deletion_timestamp is not None and tenant.spec.deletion.policy is DeletionPolicy.SHRED
+    """Whether the tenant's applications run: its walls and key stand, and it is not on its way out.
+
+    A deleted tenant runs until its deletion is recorded: the prober takes its last root from the running Gateway.
+    """
+    deletion = tenant.status.deletion
+    begun = deletion is not None and deletion.begun_at is not None
+    leaving = begun or (deletion is not None and tenant.spec.deletion.policy is DeletionPolicy.SHRED)
     return tenant.spec.compute is Compute.SHARED and tenant.status.key is not None and not leaving
 
 

@@ -79,6 +79,7 @@ class ServeWriter:
         return max(SETTLED_SECONDS, len(view.apps) * SETTLED_SECONDS_AN_APPLICATION)
 
     async def _settle(self) -> ServeView:
+        began = self._clock()
         tenants, models = await asyncio.gather(self._reader.all(Tenant), self._reader.all(ModelDeployment))
         wanted = self._rendered.of(tenants, models)
         deployed = await self._port.observe()
@@ -92,7 +93,7 @@ class ServeWriter:
             deployed = await self._port.observe()
         apps = {name: self._state(application, deployed.get(name)) for name, application in wanted.items()}
         self._compared = (wanted, deployed)
-        return ServeView(apps, frozenset(deployed), leaving)
+        return ServeView(apps, frozenset(deployed), leaving, seen_at=began)
 
     def _at_rest(
         self, wanted: Mapping[str, Application], deployed: Mapping[str, Deployed], leaving: Mapping[str, str]
