@@ -17,6 +17,7 @@ from enum import StrEnum
 
 from imagint_operator.api.retention import RetentionRun, RetentionStatus, RetentionStep
 from imagint_operator.api.tenants import Tenant, TenantState
+from imagint_operator.decisions import Rest, Wait
 from imagint_operator.retention.observations import HOLDER, Observed
 from imagint_operator.retention.slots import slot_after
 from imagint_operator.rotations import BEHIND_MESSAGE, KEY_BEHIND, KEY_MISSING, MISSING_MESSAGE, rotation, trimming
@@ -49,21 +50,6 @@ class Run:
     """Do this."""
 
     operation: Operation
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Something has to be done and cannot be now, for this reason."""
-
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Rest:
-    """Nothing has to be done before this moment; None: not before somebody writes rules."""
-
-    until: datetime | None = None
 
 
 Decision = Run | Wait | Rest
