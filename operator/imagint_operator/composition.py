@@ -11,14 +11,18 @@ import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from imagint_operator.breaches.controller import BreachController
 from imagint_operator.dataplane.gateways import Gateways
 from imagint_operator.dataplane.prober import Prober
+from imagint_operator.holds.controller import HoldController
 from imagint_operator.keyrings import KeyRing
 from imagint_operator.kube import connections
 from imagint_operator.kube.client import KubeClient
 from imagint_operator.kube.events import Recorder
 from imagint_operator.kube.resources import (
+    BREACH_INCIDENTS,
     DATA_SUBJECT_REQUESTS,
+    LEGAL_HOLDS,
     MODEL_DEPLOYMENTS,
     TENANTS,
     ObjectKey,
@@ -98,6 +102,8 @@ async def assembled(settings: Settings, keys: Vault, clock: Clock = utc_now) -> 
             TENANTS.kind: TenantController(client, observer, executor, recorder, world),
             MODEL_DEPLOYMENTS.kind: ModelController(client, gateways, recorder, world),
             DATA_SUBJECT_REQUESTS.kind: RequestController(peers, recorder, world),
+            LEGAL_HOLDS.kind: HoldController(client, recorder, world),
+            BREACH_INCIDENTS.kind: BreachController(client, recorder, world),
             RETENTION: RetentionController(client, RetentionPeers(ring, gateways.retention), recorder, world),
             SERVE.kind: writer,
             TRUST.kind: TrustController(client, keys.signer),

@@ -257,6 +257,8 @@ class DataSubjectRequestStatus(ApiModel):
     """By when it must be answered since it was extended; absent while it is not."""
     completed_at: datetime | None = None
     """When it was."""
+    lifted_at: datetime | None = None
+    """When a restriction or an objection ended."""
     irrecoverable_after: datetime | None = None
     """From when on no snapshot of Vault can hold the destroyed version any more."""
     key_versions: KeyVersions | None = None

@@ -79,12 +79,8 @@ class Objectable(StrEnum):
     MARKET = "Market"
 
 
-Categories = Annotated[
-    tuple[Category, ...], Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "set"})
-]
-Purposes = Annotated[
-    tuple[Objectable, ...], Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "set"})
-]
+Categories = Annotated[tuple[Category, ...], Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "set"})]
+Purposes = Annotated[tuple[Objectable, ...], Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "set"})]
 
 
 class VerificationMethod(StrEnum):
