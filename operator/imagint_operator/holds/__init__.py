@@ -1,1 +1,1 @@
-"""`LegalHold` → its status, and a word to whoever waits for it. The holding itself is done where things are forgotten."""
+"""`LegalHold` → its status, and a word to whoever waits for it. What it holds is held elsewhere."""

@@ -13,6 +13,7 @@ from imagint_operator import names
 from imagint_operator.api.retention import RetentionStatus
 from imagint_operator.api.tenants import Tenant
 from imagint_operator.conditions import Verdict, turned
+from imagint_operator.decisions import Wait
 from imagint_operator.errors import OperatorError, PermanentError
 from imagint_operator.kube import statuses
 from imagint_operator.kube.client import KubeClient
@@ -22,7 +23,7 @@ from imagint_operator.retention import progress
 from imagint_operator.retention.execute import KEY_OPERATIONS, Peers, Work, execute
 from imagint_operator.retention.observations import HOLDER, Observed
 from imagint_operator.retention.observe import observe, standing
-from imagint_operator.retention.plan import Decision, Operation, Run, Wait, plan, recorded, without_looking
+from imagint_operator.retention.plan import Decision, Operation, Run, plan, recorded, without_looking
 from imagint_operator.turns import QUEUED, QUEUED_SECONDS
 from imagint_operator.world import World
 

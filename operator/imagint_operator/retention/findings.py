@@ -46,7 +46,7 @@ def terms(rules: tuple[RetentionRule, ...]) -> dict[str, dict[str, int]]:
 
 
 def begun(answer: Retention, excepted: tuple[str, ...] = ()) -> Finding:
-    """What is due, of all but the excepted. Nothing: the run ends without a rotation. Not all counted yet: ask again."""
+    """What is due, of all but the excepted. Nothing: it ends without a rotation. Still counting: ask again."""
     if answer.state == COUNTING:
         return Finding(waiting=0.0)
     due = any(answer.counts.due.values()) and answer.state != _COMPLETE

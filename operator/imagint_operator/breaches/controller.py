@@ -1,0 +1,56 @@
+"""observe → judge → draft → status for one BreachIncident at a time; looks again when its clock says something else."""
+
+from __future__ import annotations
+
+from imagint_operator import names
+from imagint_operator.api.breaches import BreachIncident, ReportRef
+from imagint_operator.breaches import report
+from imagint_operator.breaches.status import judged, seconds_to_next
+from imagint_operator.conditions import turned
+from imagint_operator.errors import KubeConflictError
+from imagint_operator.kube import statuses
+from imagint_operator.kube.client import KubeClient
+from imagint_operator.kube.events import Recorder
+from imagint_operator.kube.resources import BREACH_INCIDENTS, CONFIG_MAPS, ObjectKey
+from imagint_operator.world import World
+
+SILENT = frozenset({"NotRequired", "NotYetExecutable"})
+
+
+class BreachController:
+    """Keeps the clock of every incident, and a draft of its report."""
+
+    def __init__(self, client: KubeClient, recorder: Recorder, world: World) -> None:
+        self._client = client
+        self._recorder = recorder
+        self._world = world
+
+    async def reconcile(self, key: ObjectKey) -> float | None:
+        """Look at one incident; answers after how many seconds its clock says something else."""
+        found = await self._client.get(BREACH_INCIDENTS, key.name)
+        if found is None:
+            return None
+        incident = BreachIncident.model_validate(found)
+        if incident.metadata.deletion_timestamp is not None:
+            return None
+        draft, now = report.reference(incident), self._world.clock()
+        after = judged(incident, draft, now)
+        if incident.status.report != draft:
+            await self._store(incident, draft)
+        await statuses.write(self._client, BREACH_INCIDENTS, incident, incident.status, after)
+        for condition in turned(incident.status.conditions, after.conditions):
+            if condition.reason not in SILENT:
+                await self._recorder.record(incident, condition, action="Watch")
+        return seconds_to_next(incident, now)
+
+    async def _store(self, incident: BreachIncident, draft: ReportRef) -> None:
+        """Create the draft unless it is there.
+
+        Raises:
+            KubeConflictError: somebody else's ConfigMap has its name.
+        """
+        found = await self._client.get(CONFIG_MAPS, draft.config_map, names.PLATFORM_NAMESPACE)
+        if found is None:
+            found = await self._client.create(CONFIG_MAPS, report.config_map(incident, draft))
+        if not report.belongs(found, incident):
+            raise KubeConflictError(f"ConfigMap {draft.config_map} exists and is not this incident's draft", after=5)
