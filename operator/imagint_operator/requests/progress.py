@@ -99,11 +99,12 @@ def judged(
     request: DataSubjectRequest, status: DataSubjectRequestStatus, verdict: Verdict, now: datetime
 ) -> DataSubjectRequestStatus:
     """The status with its conditions: Complete as given, the others as recorded and as the clock says."""
-    verdicts = [verdict, deadlines.verdict(status, now, complete=verdict.holds)]
+    verdicts = [verdict]
     if request.spec.type is RequestType.ERASE:
         verdicts.append(_key_destroyed(status))
     elif request.spec.type in LIMITING and request.spec.lift is None:
         verdicts.append(_in_force(request, status))
+    verdicts.append(deadlines.verdict(status, now, complete=verdict.holds))
     conditions = merged(request.status.conditions, verdicts, generation=request.metadata.generation, now=now)
     return status.model_copy(update={"conditions": conditions})
 
