@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from imagint_operator import names
 from imagint_operator.api.breaches import BreachIncident, ReportRef
 from imagint_operator.breaches import report
 from imagint_operator.breaches.status import judged, seconds_to_next
 from imagint_operator.conditions import turned
-from imagint_operator.errors import KubeConflictError
+from imagint_operator.errors import KubeConflictError, OperatorError
 from imagint_operator.kube import statuses
 from imagint_operator.kube.client import KubeClient
 from imagint_operator.kube.events import Recorder
@@ -33,15 +35,22 @@ class BreachController:
         incident = BreachIncident.model_validate(found)
         if incident.metadata.deletion_timestamp is not None:
             return None
-        draft, now = report.reference(incident), self._world.clock()
+        now, draft = self._world.clock(), report.reference(incident)
+        try:
+            if incident.status.report != draft:
+                await self._store(incident, draft)
+        except OperatorError:
+            await self._tell(incident, incident.status.report, now)  # the clock is told whatever becomes of the draft
+            raise
+        await self._tell(incident, draft, now)
+        return seconds_to_next(incident, now)
+
+    async def _tell(self, incident: BreachIncident, draft: ReportRef | None, now: datetime) -> None:
         after = judged(incident, draft, now)
-        if incident.status.report != draft:
-            await self._store(incident, draft)
         await statuses.write(self._client, BREACH_INCIDENTS, incident, incident.status, after)
         for condition in turned(incident.status.conditions, after.conditions):
             if condition.reason not in SILENT:
                 await self._recorder.record(incident, condition, action="Watch")
-        return seconds_to_next(incident, now)
 
     async def _store(self, incident: BreachIncident, draft: ReportRef) -> None:
         """Create the draft unless it is there.

@@ -23,7 +23,7 @@ NOT_YET_EXECUTABLE = "NotYetExecutable"
 SOON = timedelta(hours=24)
 
 
-def judged(incident: BreachIncident, report: ReportRef, now: datetime) -> BreachIncidentStatus:
+def judged(incident: BreachIncident, report: ReportRef | None, now: datetime) -> BreachIncidentStatus:
     """The status to write."""
     due = breach_notification_due(incident.spec.discovered_at).replace(microsecond=0)
     owed = [_authority(incident, due, now), _subjects(incident)]

@@ -15,7 +15,7 @@ from imagint_operator.decisions import Rest, Wait
 from imagint_operator.errors import OperatorError, RetryableError
 from imagint_operator.kube import statuses
 from imagint_operator.kube.events import Recorder
-from imagint_operator.kube.resources import DATA_SUBJECT_REQUESTS, TENANTS, ObjectKey
+from imagint_operator.kube.resources import DATA_SUBJECT_REQUESTS, LEGAL_HOLDS, TENANTS, ObjectKey
 from imagint_operator.requests import deadlines, progress
 from imagint_operator.requests.execute import KEY_OPERATIONS, Erasure, Peers, execute, still_stands
 from imagint_operator.requests.observations import Observed
@@ -159,9 +159,15 @@ class RequestController:
             namespace, name = request.metadata.namespace or "", request.spec.lift.request
             self._world.wake(ObjectKey(DATA_SUBJECT_REQUESTS.kind, namespace, name))
 
+    def _tell_who_holds(self, request: DataSubjectRequest, observed: Observed) -> None:
+        """Each hold counts who waits for it. Told at every look: a hold whose status is right writes nothing."""
+        for name in observed.holds:
+            self._world.wake(ObjectKey(LEGAL_HOLDS.kind, request.metadata.namespace or "", name))
+
     async def _stop(self, draft: Draft, decision: Decision, observed: Observed) -> float | None:
         if isinstance(decision, Wait):
             await draft.save(self._peers, self._recorder, no(COMPLETE, decision.reason, decision.message))
+            self._tell_who_holds(draft.request, observed)
             pause = QUEUED_SECONDS if decision.reason == QUEUED else self._world.resync
             soonest = deadlines.seconds_to_next(draft.status, self._world.clock())
             return pause if soonest is None else min(pause, soonest)

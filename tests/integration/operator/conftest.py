@@ -49,6 +49,8 @@ PATHS = {
     "tenant": f"{IMAGINT}/tenants",
     "modeldeployment": IMAGINT + "/namespaces/{namespace}/modeldeployments",
     "dsr": IMAGINT + "/namespaces/{namespace}/datasubjectrequests",
+    "legalhold": IMAGINT + "/namespaces/{namespace}/legalholds",
+    "breach": f"{IMAGINT}/breachincidents",
     "namespace": "/api/v1/namespaces",
     "configmap": "/api/v1/namespaces/{namespace}/configmaps",
     "resourcequota": "/api/v1/namespaces/{namespace}/resourcequotas",
@@ -238,8 +240,11 @@ def _put_under(made: composition.Assembly, blade: Guillotine) -> None:
     for name in ("apply", "apply_status", "create", "delete"):
         setattr(made.client, name, _cuttable(getattr(made.client, name), name, blade))
     controller: Any = made.controllers["DataSubjectRequest"]
-    for peer in (controller._peers.gateways, controller._peers.gateways.retention, controller._peers.prober):
-        for name in ("begin", "fence", "commit", "copy", "drop_caches", "purge", "complete", "before", "after"):
+    gateways = controller._peers.gateways
+    for peer in (gateways, gateways.retention, gateways.restrictions, controller._peers.prober):
+        for name in (
+            "begin", "apply", "lift", "fence", "commit", "copy", "drop_caches", "purge", "complete", "before", "after",
+        ):  # fmt: skip
             if hasattr(peer, name):
                 setattr(peer, name, _cuttable(getattr(peer, name), name, blade))
 

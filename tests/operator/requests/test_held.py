@@ -67,16 +67,16 @@ def test_after_the_commit_a_hold_stops_nothing(at: Any, observed: Observed, now:
 
 
 @pytest.mark.parametrize(
-    ("state", "holds", "rechecked", "expected"),
+    ("state", "seen", "expected"),
     [
-        pytest.param(StepState.PENDING, (), False, Operation.CHECK_HOLDS_AGAIN, id="it asks before each commit"),
-        pytest.param(StepState.PENDING, (), True, Operation.COMMIT, id="nothing stands against it: it commits"),
-        pytest.param(StepState.PENDING, ("court",), False, Operation.GIVE_BACK, id="held: it gives its turn back"),
-        pytest.param(StepState.PENDING, ("court",), True, Operation.GIVE_BACK, id="placed at the last moment"),
-        pytest.param(StepState.RUNNING, ("court",), False, Operation.CHECK_HOLDS_AGAIN,
+        pytest.param(StepState.PENDING, ((), False), Operation.CHECK_HOLDS_AGAIN, id="it asks before each commit"),
+        pytest.param(StepState.PENDING, ((), True), Operation.COMMIT, id="nothing stands against it: it commits"),
+        pytest.param(StepState.PENDING, (("court",), False), Operation.GIVE_BACK, id="held: it gives its turn back"),
+        pytest.param(StepState.PENDING, (("court",), True), Operation.GIVE_BACK, id="placed at the last moment"),
+        pytest.param(StepState.RUNNING, (("court",), False), Operation.CHECK_HOLDS_AGAIN,
                      id="a crash around the commit: the data plane knows whether it happened"),
-        pytest.param(StepState.RUNNING, ("court",), True, Operation.GIVE_BACK, id="it had not happened"),
-        pytest.param(StepState.RUNNING, (), True, Operation.COMMIT, id="it had: the commit is only recorded"),
+        pytest.param(StepState.RUNNING, (("court",), True), Operation.GIVE_BACK, id="it had not happened"),
+        pytest.param(StepState.RUNNING, ((), True), Operation.COMMIT, id="it had: the commit is only recorded"),
     ],
 )  # fmt: skip
 def test_around_the_commit(
@@ -84,12 +84,11 @@ def test_around_the_commit(
     observed: Observed,
     now: datetime,
     state: StepState,
-    holds: tuple[str, ...],
-    rechecked: bool,
+    seen: tuple[tuple[str, ...], bool],
     expected: Operation,
 ) -> None:
     request = at(StepName.COMMIT, state, VERSIONS)
-    decision = plan(request, replace(observed, holds=holds, rechecked=rechecked), now)
+    decision = plan(request, replace(observed, holds=seen[0], rechecked=seen[1]), now)
     assert isinstance(decision, Run)
     assert decision.operation is expected
 

@@ -29,7 +29,7 @@ from imagint_operator.requests import progress
 from imagint_operator.requests.observations import Observed, Turn, turn
 from imagint_operator.requests.plan import plan
 from imagint_operator.requests.progress import Finding
-from imagint_operator.requests.steps import ERASURE, LIMITING, Operation, Run
+from imagint_operator.requests.steps import ERASURE, Operation, Run
 from imagint_operator.turns import in_line
 from imagint_privacy.keys.ports import KeyState
 
