@@ -59,7 +59,7 @@ class DataSubjectRequestSpec(ApiModel):
             ),
             Rule(
                 "!has(self.lift) || (self.type in ['Restrict', 'Object'] && !has(self.purposes) "
-                "&& (!has(self.scope) || !has(self.scope.categories)))",
+                "&& (!has(self.scope) || !has(self.scope.categories) || size(self.scope.categories) == 0))",
                 "only a Restrict or an Object request lifts another, and it lifts the whole of it: leave scope and "
                 "purposes out",
             ),

@@ -69,7 +69,14 @@ class Cluster:
 
     def refused(self, manifest: dict[str, Any], *arguments: str) -> str:
         """What a person sees when the apiserver refuses; fails when it does not."""
-        command = self.stack.kubectl_command("apply", "-f", "-", *arguments)
+        return self._refused(manifest, "apply", *arguments)
+
+    def refused_replacement(self, manifest: dict[str, Any]) -> str:
+        """What a person sees who replaces the whole object."""
+        return self._refused(manifest, "replace")
+
+    def _refused(self, manifest: dict[str, Any], verb: str, *arguments: str) -> str:
+        command = self.stack.kubectl_command(verb, "-f", "-", *arguments)
         done = subprocess.run(
             command, input=json.dumps(manifest), capture_output=True, text=True, timeout=30, check=False
         )
