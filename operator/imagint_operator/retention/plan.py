@@ -48,6 +48,9 @@ class Operation(StrEnum):
     COMPLETE = "Complete"
 
 
+MOST_EXCEPTED = 10_000  # what a Gateway takes
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """Do this."""
@@ -123,6 +126,8 @@ def _held(run: RetentionRun | None, observed: Observed) -> Decision | None:
         return None
     if observed.holds:
         return Wait(HELD, f"legal hold {named(observed.holds)} stands against forgetting anything of this tenant")
+    if len(observed.excepted) > MOST_EXCEPTED:
+        return Wait(HELD, f"more than {MOST_EXCEPTED} subjects are under legal hold: no run can leave out so many")
     counted = run is not None and run.step is RetentionStep.ROTATE
     stale = run is not None and counted and run.excepted_digest != digest(observed.excepted)
     return Run(Operation.DROP) if stale else None

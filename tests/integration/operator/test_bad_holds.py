@@ -11,6 +11,7 @@ import pytest
 pytestmark = pytest.mark.stack
 NAMESPACE = "tenant-bad-holds"
 SUBJECT = "subj-" + "a" * 26
+UNBEGUN: dict[str, Any] = {"from": None}
 COURT = {"type": "Subject", "subject": SUBJECT}
 
 
@@ -47,7 +48,7 @@ BROKEN = [
     pytest.param(hold(authority="ada@court.example"), "never a person or an address", id="an address as authority"),
     pytest.param(hold(authority="x" * 129), "spec.authority", id="an authority that is too long"),
     pytest.param(hold(reasonCode="Because"), "Unsupported value", id="an unknown reason"),
-    pytest.param(hold(**{"from": None}), "spec.from: Required", id="no beginning"),
+    pytest.param(hold(**UNBEGUN), "spec.from: Required", id="no beginning"),
     pytest.param(hold(**{"from": "yesterday"}), "spec.from", id="a beginning in words"),
     pytest.param(
         hold(**{"from": "1970-01-01T00:00:00Z"}),

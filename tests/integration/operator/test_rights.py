@@ -32,7 +32,8 @@ class Tenancy:
         spec = {"residency": {"region": "eu"}, "deletion": {"policy": "Shred"}}
         manifest = {"apiVersion": API, "kind": "Tenant", "metadata": {"name": self.name}, "spec": spec}
         await asyncio.to_thread(self.cluster.apply, manifest)
-        await self.eventually(lambda: self.cluster.condition("tenant", self.name, "GatewayReady")[0], "True")
+        ready = "GatewayReady"
+        await self.eventually(lambda: self.cluster.condition("tenant", self.name, ready)[0], "True", seconds=30)
 
     def ask(self, name: str, type_: str, subject: str = ADA, **spec: Any) -> None:
         asked = {"type": type_, "subject": subject, "regulation": "GDPR", "verification": VERIFIED} | spec

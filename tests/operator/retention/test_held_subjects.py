@@ -17,7 +17,7 @@ from imagint_operator.decisions import Wait
 from imagint_operator.legalholds import digest
 from imagint_operator.retention import findings
 from imagint_operator.retention.observations import Observed
-from imagint_operator.retention.plan import Operation, Run, plan
+from imagint_operator.retention.plan import MOST_EXCEPTED, Operation, Run, plan
 from imagint_privacy.keys.ports import KeyState
 
 At = Callable[..., Tenant]
@@ -66,6 +66,12 @@ def test_a_count_of_before_a_hold_is_not_used(
 ) -> None:
     seen = at(tenant, RetentionStep.ROTATE, key_versions=None, excepted_digest=digest(counted))
     assert plan(seen, Observed(KEY, excepted=held), now) == Run(expected)
+
+
+def test_more_than_a_gateway_can_leave_out_is_waited_for(tenant: Tenant, now: datetime) -> None:
+    decision = plan(tenant, Observed(KEY, excepted=tuple(f"subj-{n}" for n in range(MOST_EXCEPTED + 1))), now)
+    assert isinstance(decision, Wait)
+    assert decision.reason == "Held"
 
 
 def test_what_was_left_out_is_recorded_as_a_digest_without_a_handle() -> None:
