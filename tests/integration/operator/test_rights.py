@@ -28,8 +28,8 @@ class Tenancy:
         self.data = bench.gateways.tenant(name)
         self.data.records |= {ADA: 3, BOB: 2}
 
-    async def ready(self) -> None:
-        spec = {"residency": {"region": "eu"}, "deletion": {"policy": "Shred"}}
+    async def ready(self, **more: Any) -> None:
+        spec = {"residency": {"region": "eu"}, "deletion": {"policy": "Shred"}} | more
         manifest = {"apiVersion": API, "kind": "Tenant", "metadata": {"name": self.name}, "spec": spec}
         await asyncio.to_thread(self.cluster.apply, manifest)
         ready = "GatewayReady"
@@ -152,6 +152,34 @@ async def test_a_hold_after_the_commit_comes_too_late_and_says_so(
         await acme.wait("ada", "True", "Erased")
         await acme.wait("court", "True", "AlreadyCommitted", type_="TooLateFor", kind="legalhold")
     assert acme.hold_check("ada")["activeHolds"] == 0
+
+
+async def test_retention_waits_for_a_hold_over_everybody_and_leaves_out_who_is_held(
+    tenancy: Callable[[str], Tenancy], bench: Any, cluster: Any
+) -> None:
+    acme = tenancy("kept")
+    acme.data.old |= {"images": 3}
+
+    def waits() -> bool:
+        found = (cluster.get("tenant", acme.name) or {}).get("status", {}).get("conditions", [])
+        return any("legal hold everybody" in condition["message"] for condition in found)
+
+    async with bench.operator():
+        await acme.ready(
+            retention=[{"category": "images", "keepDays": 1}], retentionSchedule={"everyHours": 1},
+        )  # fmt: skip
+        scheduled = ("False", "Scheduled")
+        await acme.eventually(lambda: cluster.condition("tenant", acme.name, "RetentionCurrent"), scheduled)
+        acme.hold()
+        acme.hold("everybody", target={"type": "Tenant"})
+        bench.ahead += timedelta(hours=1)
+        await acme.eventually(waits, seconds=30)
+        assert acme.data.old == {"images": 3}
+        acme.release("everybody")
+        completed = ("True", "Completed")
+        await acme.eventually(lambda: cluster.condition("tenant", acme.name, "RetentionCurrent"), completed, seconds=30)
+    assert [run.excepted for run in acme.data.runs.values()] == [(ADA,)]
+    assert acme.data.old == {"images": 0}
 
 
 async def test_a_restriction_stands_until_a_request_lifts_it(
