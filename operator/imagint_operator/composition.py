@@ -14,13 +14,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from imagint_operator import incarnations
+from imagint_operator.api.base import Kind
+from imagint_operator.api.breaches import BreachIncident
+from imagint_operator.api.holds import LegalHold
 from imagint_operator.api.models import ModelDeployment
 from imagint_operator.api.requests import DataSubjectRequest
 from imagint_operator.api.tenants import Tenant
+from imagint_operator.breaches.controller import BreachController
 from imagint_operator.dataplane.gateways import Gateways
 from imagint_operator.dataplane.prober import Prober
 from imagint_operator.fences import Fence, unfenced
 from imagint_operator.health import Health
+from imagint_operator.holds.controller import HoldController
 from imagint_operator.informers import Informer, every_key
 from imagint_operator.keyrings import KeyRing
 from imagint_operator.kube import connections
@@ -29,12 +34,15 @@ from imagint_operator.kube.client import KubeClient
 from imagint_operator.kube.events import Recorder
 from imagint_operator.kube.readers import CachedReader, LiveReader
 from imagint_operator.kube.resources import (
+    BREACH_INCIDENTS,
     CHILDREN,
     DATA_SUBJECT_REQUESTS,
+    LEGAL_HOLDS,
     MODEL_DEPLOYMENTS,
     TENANTS,
     WATCHED,
     ObjectKey,
+    Resource,
 )
 from imagint_operator.leases import Elector, Place, Timing
 from imagint_operator.metrics import Metrics
@@ -69,7 +77,13 @@ from imagint_privacy.vault import KeyAdmin as VaultKeyAdmin
 VAULT_THREADS = 32
 FILL_SECONDS = 60.0
 LEASE_REQUEST_SECONDS = 4.0
-MODELS = {TENANTS: Tenant, MODEL_DEPLOYMENTS: ModelDeployment, DATA_SUBJECT_REQUESTS: DataSubjectRequest}
+MODELS: dict[Resource, type[Kind]] = {
+    TENANTS: Tenant,
+    MODEL_DEPLOYMENTS: ModelDeployment,
+    DATA_SUBJECT_REQUESTS: DataSubjectRequest,
+    LEGAL_HOLDS: LegalHold,
+    BREACH_INCIDENTS: BreachIncident,
+}
 SINGLES = (SERVE, TRUST, VAULT)
 _log = logging.getLogger(__name__)
 
@@ -140,11 +154,13 @@ async def assembled(
         ring, recorder = KeyRing(keys.admin, fence), Recorder(client, socket.gethostname())
         peers = Peers(client, reader, ring, gateways, prober, keys.signer, _issuer(settings), clock, _salt)
         ending = Ending(client, Witnesses(prober, keys.signer, ShredIssuer(*_issued(settings)), clock))
-        observer, executor = Observer(client, reader, ring, gateways), Executor(client, ring, gateways, ending)
+        observer, executor = Observer(client, reader, ring, gateways, clock), Executor(client, ring, gateways, ending)
         controllers: dict[str, Controller] = {
             TENANTS.kind: TenantController(observer, executor, recorder, world),
             MODEL_DEPLOYMENTS.kind: ModelController(client, reader, gateways, recorder, world),
             DATA_SUBJECT_REQUESTS.kind: RequestController(peers, recorder, world),
+            LEGAL_HOLDS.kind: HoldController(client, reader, recorder, world),
+            BREACH_INCIDENTS.kind: BreachController(client, reader, recorder, world),
             RETENTION: RetentionController(client, reader, RetentionPeers(ring, gateways.retention), recorder, world),
             SERVE.kind: writer,
             TRUST.kind: TrustController(client, keys.signer),

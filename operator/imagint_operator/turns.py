@@ -10,6 +10,7 @@ from imagint_operator.api.requests import DataSubjectRequest, RequestType, StepN
 from imagint_operator.api.retention import RetentionRun, RetentionStatus, RetentionStep
 from imagint_operator.conditions import find, holds
 from imagint_operator.kube.resources import ObjectKey
+from imagint_operator.legalholds import HELD
 
 COMPLETE = "Complete"
 RETENTION = "Retention"
@@ -52,7 +53,7 @@ def in_line(request: DataSubjectRequest) -> bool:
     if holds(request.status.conditions, COMPLETE):
         return False
     found = find(request.status.conditions, COMPLETE)
-    stuck = found is not None and found.reason in {"ProbeFailed", "EvidenceRefused", "DataPlaneRefused"}
+    stuck = found is not None and found.reason in {HELD, "ProbeFailed", "EvidenceRefused", "DataPlaneRefused"}
     return between_rotate_and_trim(request) or not stuck
 
 

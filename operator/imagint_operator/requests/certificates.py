@@ -19,10 +19,10 @@ from imagint_operator.api.requests import (
     StepResult,
 )
 from imagint_operator.errors import EvidenceRefusedError
-from imagint_operator.requests.findings import NO_PLAINTEXT_BACKUP, NOT_EXPORTABLE, UPSERT_DISABLED
+from imagint_operator.requests.findings import NO_LEGAL_HOLD, NO_PLAINTEXT_BACKUP, NOT_EXPORTABLE, UPSERT_DISABLED
 from imagint_operator.requests.observations import received_at
-from imagint_operator.requests.plan import step
 from imagint_operator.requests.progress import nothing_held
+from imagint_operator.requests.steps import step
 from imagint_privacy import evidence as ev
 from imagint_privacy.clocks import Regulation
 
@@ -103,7 +103,7 @@ def _predicate(request: DataSubjectRequest, status: DataSubjectRequestStatus, is
             due_by=_needed(status.due_by),
             done_at=_needed(status.completed_at),
         ),
-        "hold_check": ev.HoldCheck(checked_at=_finished(status, StepName.HOLD_CHECK), active_holds=0),
+        "hold_check": _hold_check(status),
         "held": _held(_result(status, StepName.FENCE)),
         "policy_version": issuer.policy_version,
         "operator": ev.Software(version=issuer.version, image_digest=issuer.image_digest),
@@ -116,6 +116,15 @@ def _predicate(request: DataSubjectRequest, status: DataSubjectRequestStatus, is
     if nothing_held(status):
         return ev.ErasurePredicate(outcome="NothingHeld", not_covered=ev.exclusions_nothing_held(), **common)
     return ev.ErasurePredicate(outcome="Erased", **_erased(namespace, status, issuer), **common)
+
+
+def _hold_check(status: DataSubjectRequestStatus) -> ev.HoldCheck:
+    """As last made before the commit; never more than was counted, and never none where nobody counted."""
+    check = _result(status, StepName.HOLD_CHECK)
+    at = check.observed_at or _finished(status, StepName.HOLD_CHECK)
+    passed = any(found.name == NO_LEGAL_HOLD and found.state is CheckState.PASSED for found in check.checks)
+    counted = 0 if check.active_holds is None and passed else check.active_holds
+    return ev.HoldCheck(checked_at=at, active_holds=_needed(counted))
 
 
 def _verification(request: DataSubjectRequest) -> ev.Verification | None:

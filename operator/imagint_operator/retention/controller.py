@@ -13,17 +13,18 @@ from imagint_operator import names
 from imagint_operator.api.retention import RetentionStatus
 from imagint_operator.api.tenants import Tenant
 from imagint_operator.conditions import Verdict, turned
+from imagint_operator.decisions import Wait
 from imagint_operator.errors import OperatorError, PermanentError
 from imagint_operator.kube import statuses
 from imagint_operator.kube.client import KubeClient
 from imagint_operator.kube.events import Recorder
-from imagint_operator.kube.readers import Reader
+from imagint_operator.kube.readers import LiveReader, Reader
 from imagint_operator.kube.resources import TENANTS, ObjectKey
 from imagint_operator.retention import progress
 from imagint_operator.retention.execute import KEY_OPERATIONS, Peers, Work, execute
 from imagint_operator.retention.observations import HOLDER, Observed
-from imagint_operator.retention.observe import observe
-from imagint_operator.retention.plan import Decision, Operation, Run, Wait, plan, recorded, without_looking
+from imagint_operator.retention.observe import observe, standing
+from imagint_operator.retention.plan import Decision, Operation, Run, plan, recorded, without_looking
 from imagint_operator.turns import QUEUED, QUEUED_SECONDS
 from imagint_operator.world import World
 
@@ -95,7 +96,7 @@ class RetentionController:
             raise
 
     async def _run(self, draft: Draft, holder: str) -> float | None:
-        observed = await observe(self._reader, self._peers.keys, draft.tenant, holder)
+        observed = await observe(self._reader, self._peers.keys, draft.tenant, holder, self._world.clock())
         while True:
             decision = plan(draft.planned, observed, self._world.clock())
             if not isinstance(decision, Run):
@@ -104,7 +105,7 @@ class RetentionController:
             if run is None or decision.operation in {Operation.SCHEDULE, Operation.DROP}:
                 await self._record(draft, decision.operation)
                 continue
-            work = Work(draft.tenant.name, run, observed.key)
+            work = Work(draft.tenant.name, run, observed.key, observed.excepted)
             observed, pause = await self._operate(draft, observed, work, decision.operation)
             if pause is not None:
                 return pause
@@ -121,6 +122,9 @@ class RetentionController:
         await self._save(draft, self._verdict(draft))
         if operation is Operation.CONFIRM_TRIM:  # the Tenant records what is destroyed, to see that it stays so
             self._world.wake(ObjectKey(TENANTS.kind, "", work.tenant))
+        if operation is Operation.BEGIN:  # counting takes a while: a hold that came meanwhile must be seen
+            held = await standing(LiveReader(self._client), draft.tenant, self._world.clock())
+            observed = dataclasses.replace(observed, holds=held.holds, excepted=held.excepted)
         if operation in KEY_OPERATIONS:
             observed = dataclasses.replace(observed, key=await self._peers.keys.state(work.key_name))
         return observed, finding.waiting
