@@ -7,6 +7,8 @@ from typing import Any
 
 from imagint_operator.api.base import GROUP, VERSION, Kind
 from imagint_operator.api.models import ModelDeployment
+from imagint_operator.api.policies import PrivacyPolicy
+from imagint_operator.api.processors import DataProcessor
 from imagint_operator.api.requests import DataSubjectRequest
 from imagint_operator.api.schema import structural
 from imagint_operator.api.tenants import Tenant
@@ -91,6 +93,39 @@ DEFINITIONS = (
             Column("Step", '.status.steps[?(@.state=="Running")].name', priority=1),
             Column("Certificate", ".status.evidence.configMap", priority=1),
             condition("Message", "Complete", "message", priority=1),
+            AGE,
+        ),
+    ),
+    Definition(
+        kind=PrivacyPolicy,
+        plural="privacypolicies",
+        short="pp",
+        scope="Cluster",
+        columns=(
+            Column("Version", ".spec.version"),
+            Column("In force", ".status.inForce.version"),
+            condition("Ready", "Ready"),
+            condition("Reason", "Ready", "reason"),
+            Column("Tenants", ".status.tenants", type="integer"),
+            Column("Effective", ".spec.effectiveAt", priority=1),
+            Column("Change", ".spec.change", priority=1),
+            condition("Message", "Ready", "message", priority=1),
+            AGE,
+        ),
+    ),
+    Definition(
+        kind=DataProcessor,
+        plural="dataprocessors",
+        short="dp",
+        scope="Cluster",
+        columns=(
+            Column("Purpose", ".spec.purpose"),
+            Column("Region", ".spec.region"),
+            Column("Safeguard", ".spec.safeguard"),
+            Column("Erasure", ".spec.erasure.protocol"),
+            condition("Ready", "Ready"),
+            condition("Reason", "Ready", "reason"),
+            condition("Message", "Ready", "message", priority=1),
             AGE,
         ),
     ),

@@ -43,8 +43,10 @@ EVENTS = Resource("events.k8s.io", "v1", "events", "Event")
 TENANTS = Resource(GROUP, VERSION, "tenants", "Tenant", namespaced=False)
 MODEL_DEPLOYMENTS = Resource(GROUP, VERSION, "modeldeployments", "ModelDeployment")
 DATA_SUBJECT_REQUESTS = Resource(GROUP, VERSION, "datasubjectrequests", "DataSubjectRequest")
+PRIVACY_POLICIES = Resource(GROUP, VERSION, "privacypolicies", "PrivacyPolicy", namespaced=False)
+DATA_PROCESSORS = Resource(GROUP, VERSION, "dataprocessors", "DataProcessor", namespaced=False)
 
-WATCHED = (TENANTS, MODEL_DEPLOYMENTS, DATA_SUBJECT_REQUESTS)
+WATCHED = (TENANTS, MODEL_DEPLOYMENTS, DATA_SUBJECT_REQUESTS, PRIVACY_POLICIES, DATA_PROCESSORS)
 BY_KIND = {
     resource.kind: resource
     for resource in (
