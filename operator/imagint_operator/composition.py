@@ -18,13 +18,19 @@ from imagint_operator.kube import connections
 from imagint_operator.kube.client import KubeClient
 from imagint_operator.kube.events import Recorder
 from imagint_operator.kube.resources import (
+    DATA_PROCESSORS,
     DATA_SUBJECT_REQUESTS,
     MODEL_DEPLOYMENTS,
+    PRIVACY_POLICIES,
     TENANTS,
     ObjectKey,
 )
 from imagint_operator.metrics import Metrics
 from imagint_operator.models.controller import ModelController
+from imagint_operator.policies.bindings import BindingController
+from imagint_operator.policies.controller import PolicyController
+from imagint_operator.processors.controller import ProcessorController
+from imagint_operator.recipients.wire import Recipients
 from imagint_operator.requests.certificates import Issuer
 from imagint_operator.requests.controller import RequestController
 from imagint_operator.requests.execute import Peers
@@ -38,6 +44,7 @@ from imagint_operator.settings import Settings
 from imagint_operator.tenants.controller import TenantController
 from imagint_operator.tenants.execute import Executor
 from imagint_operator.tenants.observe import Observer
+from imagint_operator.terms import BINDING
 from imagint_operator.times import Clock, utc_now
 from imagint_operator.trust import TRUST, TrustController
 from imagint_operator.turns import RETENTION
@@ -86,19 +93,23 @@ async def assembled(settings: Settings, keys: Vault, clock: Clock = utc_now) -> 
         gateways = Gateways(settings.serve_url, settings.dataplane_token_file)
         prober = Prober(settings.prober_url, settings.prober_token_file)
         serve = RestServe(settings.ray_dashboard, settings.ray_token_file, settings.serve_url)
-        for part in (gateways, prober, serve):
+        recipients = Recipients(keys.signer, clock)
+        for part in (gateways, prober, serve, recipients):
             stack.push_async_callback(part.close)
         queue: WorkQueue[ObjectKey] = WorkQueue()
         writer = ServeWriter(client, serve, settings, clock=clock, notify=queue.add)
         world = World(clock, settings.resync_seconds, lambda: writer.view, Waker(queue))
         ring, recorder = KeyRing(keys.admin), Recorder(client, socket.gethostname())
-        peers = Peers(client, ring, gateways, prober, keys.signer, _issuer(settings), clock, _salt)
+        peers = Peers(client, ring, gateways, prober, keys.signer, recipients, _issuer(settings), clock, _salt)
         observer, executor = Observer(client, ring, gateways), Executor(client, ring, gateways)
         controllers: dict[str, Controller] = {
             TENANTS.kind: TenantController(client, observer, executor, recorder, world),
             MODEL_DEPLOYMENTS.kind: ModelController(client, gateways, recorder, world),
             DATA_SUBJECT_REQUESTS.kind: RequestController(peers, recorder, world),
             RETENTION: RetentionController(client, RetentionPeers(ring, gateways.retention), recorder, world),
+            PRIVACY_POLICIES.kind: PolicyController(client, recorder, world),
+            BINDING: BindingController(client, recorder, world),
+            DATA_PROCESSORS.kind: ProcessorController(client, recorder, world),
             SERVE.kind: writer,
             TRUST.kind: TrustController(client, keys.signer),
         }

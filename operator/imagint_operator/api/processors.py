@@ -10,13 +10,14 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from imagint_operator.api.base import ApiModel, Conditions, Kind, Rule, list_map, name_rule, rules
+from imagint_operator.api.base import ApiModel, Conditions, Kind, Rule, name_rule, rules
 from imagint_operator.api.policies import SET, Region, Safeguard, Sentence, Slug
 
 NAME_PATTERN = r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"
 EEA = (
-    "eu at be bg hr cy cz dk ee fi fr de gr hu ie it lv lt lu mt nl pl pt ro sk si es se is li no"
-).split()  # fmt: skip
+    "at", "be", "bg", "cy", "cz", "de", "dk", "ee", "es", "eu", "fi", "fr", "gr", "hr", "hu", "ie", "is", "it", "li",
+    "lt", "lu", "lv", "mt", "nl", "no", "pl", "pt", "ro", "se", "si", "sk",
+)  # fmt: skip
 TenantName = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$")]
 
 

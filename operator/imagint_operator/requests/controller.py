@@ -19,7 +19,7 @@ from imagint_operator.requests.execute import KEY_OPERATIONS, Erasure, Peers, ex
 from imagint_operator.requests.observations import Observed
 from imagint_operator.requests.observe import observe
 from imagint_operator.requests.plan import Decision, Operation, Rest, Run, Wait, plan, step, without_looking
-from imagint_operator.turns import COMPLETE, QUEUED, QUEUED_SECONDS
+from imagint_operator.turns import COMPLETE, QUEUED, QUEUED_SECONDS, awaiting_processors
 from imagint_operator.world import World
 
 FAILED_SECONDS = 10.0
@@ -81,7 +81,8 @@ class RequestController:
         request = DataSubjectRequest.model_validate(found)
         if request.metadata.deletion_timestamp is not None:
             return None
-        holder = self._world.turns.take(key.namespace, request.metadata.uid)
+        alone = not awaiting_processors(request)
+        holder = self._world.turns.take(key.namespace, request.metadata.uid) if alone else ""
         try:
             return await self._advance(request, holder)
         finally:
@@ -125,6 +126,8 @@ class RequestController:
             observed = dataclasses.replace(observed, key=key)
         if step(draft.status, StepName.CERTIFICATE).state is StepState.DONE:
             await draft.save(self._peers, self._recorder, progress.complete(draft.status))
+        if finding.waiting is not None:  # nobody comes after this one who would write it down
+            await draft.save(self._peers, self._recorder, progress.in_progress(draft.status))
         return observed, finding.waiting
 
     async def _stop(self, draft: Draft, decision: Decision, observed: Observed) -> float | None:

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from imagint_operator.api.requests import Check, CheckState, Holding, KeyVersions, StepResult, StoreResult
+from imagint_operator.api.requests import (
+    Check,
+    CheckState,
+    Holding,
+    KeyVersions,
+    ProcessorProgress,
+    StepResult,
+    StoreResult,
+)
 from imagint_operator.dataplane.answers import Caches, Commit, Copies, Fence, ProbeReport, Purge
+from imagint_operator.recipients.plan import finished
 from imagint_operator.requests.progress import Finding
 from imagint_privacy.keys.ports import KeyState
 
@@ -108,6 +117,13 @@ def purged(answer: Purge) -> Finding:
     )
     left = any(store.remaining for store in answer.stores)
     return Finding(failed=left, result=StepResult(stores=stores))
+
+
+def told(entries: tuple[ProcessorProgress, ...], waiting: float | None) -> Finding:
+    """How far each processor is. Once the last one is, the request comes back for its turn: others went ahead."""
+    done = finished(entries)
+    pause = (0.0 if entries else None) if done else waiting
+    return Finding(finished=done, waiting=pause, processors=entries, result=StepResult() if done else None)
 
 
 def _check(name: str, passed: bool, detail: str = "") -> Check:

@@ -5,6 +5,7 @@ Rule 2: the versions of the key are recorded before the first rotation, so a cra
 Rule 3: nothing is destroyed before the new tree is in every copy and out of every cache (rule 1 gives it; the plan
         asks again, so that a change of the order cannot take it away).
 Rule 4: one erasure of a tenant at a time; one that has rotated and not trimmed goes first, then the oldest.
+        One that only waits for processors lets all others by, and waits for none.
         Retention that has rotated and not trimmed goes before all of them; before and after that it waits for them.
 """
 
@@ -27,7 +28,14 @@ from imagint_operator.api.tenants import Tenant
 from imagint_operator.conditions import holds
 from imagint_operator.requests.observations import Observed, received_at, turn
 from imagint_operator.rotations import BEHIND_MESSAGE, KEY_BEHIND, KEY_MISSING, MISSING_MESSAGE, rotation, trimming
-from imagint_operator.turns import COMPLETE, NOT_YET_RECEIVED, QUEUED, between_rotate_and_trim, retention_has_key
+from imagint_operator.turns import (
+    COMPLETE,
+    NOT_YET_RECEIVED,
+    QUEUED,
+    awaiting_processors,
+    between_rotate_and_trim,
+    retention_has_key,
+)
 from imagint_privacy.keys.ports import KeyState
 
 CLOCK_SKEW = timedelta(seconds=60)
@@ -99,7 +107,8 @@ def plan(request: DataSubjectRequest, observed: Observed, now: datetime) -> Deci
         return decided
     if observed.tenant is None:
         return Wait("TenantMissing", "this namespace belongs to no Tenant")
-    if waiting := _not_its_turn(request, observed):
+    waiting = _not_its_turn(request, observed)
+    if waiting is not None and not (waiting.reason == QUEUED and awaiting_processors(request)):
         return waiting
     for name in StepName:
         if step(request.status, name).state not in FINISHED:

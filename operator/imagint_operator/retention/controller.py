@@ -12,6 +12,7 @@ from datetime import datetime
 from imagint_operator import names
 from imagint_operator.api.retention import RetentionStatus
 from imagint_operator.api.tenants import Tenant
+from imagint_operator.boundpolicies import policy_of
 from imagint_operator.conditions import Verdict, turned
 from imagint_operator.errors import OperatorError, PermanentError
 from imagint_operator.kube import statuses
@@ -23,6 +24,7 @@ from imagint_operator.retention.execute import KEY_OPERATIONS, Peers, Work, exec
 from imagint_operator.retention.observations import HOLDER, Observed
 from imagint_operator.retention.observe import observe
 from imagint_operator.retention.plan import Decision, Operation, Run, Wait, plan, recorded, without_looking
+from imagint_operator.terms import ruled
 from imagint_operator.turns import QUEUED, QUEUED_SECONDS
 from imagint_operator.world import World
 
@@ -63,7 +65,8 @@ class RetentionController:
         found = await self._client.get(TENANTS, key.name)
         if found is None:
             return None
-        draft = Draft(Tenant.model_validate(found))
+        stored = Tenant.model_validate(found)
+        draft = Draft(ruled(stored, await policy_of(self._client, stored)))
         while isinstance(decided := without_looking(draft.planned, self._world.clock()), Run):
             await self._record(draft, decided.operation)
         if decided is not None:

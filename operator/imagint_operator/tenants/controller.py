@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from imagint_operator.api.tenants import Tenant, TenantStatus
-from imagint_operator.conditions import holds, turned
+from imagint_operator.conditions import find, holds, turned
 from imagint_operator.kube import statuses
 from imagint_operator.kube.client import KubeClient
 from imagint_operator.kube.events import Recorder
@@ -14,6 +14,7 @@ from imagint_operator.tenants.observations import Observed
 from imagint_operator.tenants.observe import Observer
 from imagint_operator.tenants.plan import RemoveFinalizer, plan, shred_at
 from imagint_operator.tenants.status import GATEWAY_READY, READY, own, status
+from imagint_operator.terms import POLICY_BOUND, binding_of
 from imagint_operator.turns import retention_of
 from imagint_operator.world import World
 
@@ -48,7 +49,9 @@ class TenantController:
             return None
         after = status(tenant, observed, self._world.clock())
         await self._settle(tenant, after, acted=bool(actions))
-        if tenant.spec.retention or tenant.status.retention is not None:
+        if tenant.spec.policy_ref is not None or find(tenant.status.conditions, POLICY_BOUND) is not None:
+            self._world.wake(binding_of(tenant.name))
+        if tenant.spec.retention or tenant.spec.policy_ref is not None or tenant.status.retention is not None:
             self._world.wake(retention_of(tenant.name))
         return self._again(tenant, after, observed)
 

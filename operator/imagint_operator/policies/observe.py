@@ -1,0 +1,30 @@
+"""Reads what a policy's plan depends on: its editions' ConfigMaps and the tenants that use it. Changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+
+from imagint_operator import names
+from imagint_operator.api.policies import PrivacyPolicy
+from imagint_operator.kube.client import KubeClient
+from imagint_operator.kube.resources import CONFIG_MAPS, TENANTS
+from imagint_operator.policies.observations import Observed
+from imagint_operator.policies.plan import wanted
+
+
+async def observe(client: KubeClient, policy: PrivacyPolicy, now: datetime) -> Observed:
+    """Look at the editions that matter now and at who uses the policy."""
+    looked_for = wanted(policy, now)
+    found, tenants = await asyncio.gather(
+        asyncio.gather(*(client.get(CONFIG_MAPS, name, names.PLATFORM_NAMESPACE) for name in looked_for)),
+        client.list_all(TENANTS),
+    )
+    users = sorted(item["metadata"]["name"] for item in tenants if _reference(item) == policy.name)
+    return Observed(dict(zip(looked_for, found, strict=True)), tuple(users))
+
+
+def _reference(tenant: dict[str, object]) -> object:
+    spec = tenant.get("spec")
+    reference = spec.get("policyRef") if isinstance(spec, dict) else None
+    return reference.get("name") if isinstance(reference, dict) else None
