@@ -49,6 +49,8 @@ PATHS = {
     "tenant": f"{IMAGINT}/tenants",
     "modeldeployment": IMAGINT + "/namespaces/{namespace}/modeldeployments",
     "dsr": IMAGINT + "/namespaces/{namespace}/datasubjectrequests",
+    "policy": f"{IMAGINT}/privacypolicies",
+    "processor": f"{IMAGINT}/dataprocessors",
     "namespace": "/api/v1/namespaces",
     "configmap": "/api/v1/namespaces/{namespace}/configmaps",
     "resourcequota": "/api/v1/namespaces/{namespace}/resourcequotas",
