@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from imagint_operator.api.base import ApiModel, Conditions, Kind, Rule, name_rule, rules
-from imagint_operator.api.policies import SET, Region, Safeguard, Sentence, Slug
+from imagint_operator.api.policyparts import SET, Region, Safeguard, Sentence, Slug
 
 NAME_PATTERN = r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"
 EEA = (

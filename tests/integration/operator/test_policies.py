@@ -149,6 +149,7 @@ async def test_an_erasure_reaches_processors_and_waits_for_none_for_ever(
         await asyncio.to_thread(recipients.register)
         await eventually(lambda: cluster.condition("tenant", "told", "GatewayReady")[0], "True")
         await eventually(lambda: cluster.condition("tenant", "told", "PolicyBound")[0], "True")
+        await eventually(lambda: cluster.condition("tenant", "told", "RetentionCurrent"), ("False", "Scheduled"))
         await eventually(lambda: cluster.condition("processor", "hook", "Ready"), ("True", "Configured"))
         await asyncio.to_thread(cluster.apply, erasure("first", SUBJECT, bench.clock()))
         await eventually(lambda: recipients.complete("first"), ("True", "Erased"), seconds=60)

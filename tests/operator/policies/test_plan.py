@@ -7,6 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from imagint_operator.api.base import ConditionStatus
 from imagint_operator.api.policies import PrivacyPolicy, VersionState
@@ -140,6 +143,35 @@ def test_planned_twice_nothing_is_left_to_do(life: Life) -> None:
         before = life.policy
         assert life.look() == Rest()
         assert life.policy == before
+
+
+EDITS = st.lists(
+    st.tuples(st.integers(-5, 90), st.sampled_from(["Material", "Editorial"]), st.integers(0, 50)), max_size=6
+)
+
+
+@given(edits=EDITS)
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_whatever_is_written_at_most_one_edition_is_in_force_and_a_second_look_does_nothing(
+    make_policy: Make, now: datetime, edits: list[tuple[int, str, int]]
+) -> None:
+    life = Life(make_policy, now)
+    for number, (ahead, change, passing) in enumerate(edits):
+        life.write(f"1.{number}.0", ahead, change)
+        first = not life.policy.status.versions
+        life.look()
+        for version in life.policy.status.versions[0 if first else 1 :]:
+            notice = (version.effective_at.date() - version.published_at.date()).days
+            assert version is life.policy.status.versions[0] or version.change == "Editorial" or notice >= 30
+        life.now += passing * DAY
+        life.look()
+        before = life.policy
+        assert isinstance(life.look(), Rest)
+        assert life.policy == before
+        force = [version for version in before.status.versions if version.state is VersionState.IN_FORCE]
+        assert len(force) <= 1
+        assert all(version.effective_at <= life.now for version in force)
+        assert (before.status.in_force is not None) == bool(force)
 
 
 def test_a_crash_between_publication_and_status_keeps_the_moment_of_publication(life: Life) -> None:

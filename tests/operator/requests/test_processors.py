@@ -17,6 +17,7 @@ from imagint_operator.api.requests import (
     ProcessorState,
     Step,
     StepName,
+    StepResult,
     StepState,
 )
 from imagint_operator.api.tenants import Tenant
@@ -100,8 +101,8 @@ def nothing_held(request: DataSubjectRequest, now: datetime, *entries: Processor
     """The statement of a request with these processors."""
     status = progress.begun(request)
     status = progress.advanced(status, StepName.HOLD_CHECK, Finding(), now)
-    status = progress.advanced(status, StepName.FENCE, findings.Finding(nothing_held=True, result=None), now)
-    fence = status.steps[1].model_copy(update={"result": findings.StepResult()})
+    status = progress.advanced(status, StepName.FENCE, Finding(nothing_held=True, result=None), now)
+    fence = status.steps[1].model_copy(update={"result": StepResult()})
     prepared = Evidence(salt="0" * 64, policy_version="2.0.0")
     status = status.model_copy(
         update={
