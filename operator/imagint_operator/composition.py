@@ -18,6 +18,8 @@ from imagint_operator.api.base import Kind
 from imagint_operator.api.breaches import BreachIncident
 from imagint_operator.api.holds import LegalHold
 from imagint_operator.api.models import ModelDeployment
+from imagint_operator.api.policies import PrivacyPolicy
+from imagint_operator.api.processors import DataProcessor
 from imagint_operator.api.requests import DataSubjectRequest
 from imagint_operator.api.tenants import Tenant
 from imagint_operator.breaches.controller import BreachController
@@ -32,13 +34,15 @@ from imagint_operator.kube import connections
 from imagint_operator.kube.caches import Caches
 from imagint_operator.kube.client import KubeClient
 from imagint_operator.kube.events import Recorder
-from imagint_operator.kube.readers import CachedReader, LiveReader
+from imagint_operator.kube.readers import CachedReader, LiveReader, Reader
 from imagint_operator.kube.resources import (
     BREACH_INCIDENTS,
     CHILDREN,
+    DATA_PROCESSORS,
     DATA_SUBJECT_REQUESTS,
     LEGAL_HOLDS,
     MODEL_DEPLOYMENTS,
+    PRIVACY_POLICIES,
     TENANTS,
     WATCHED,
     ObjectKey,
@@ -48,6 +52,10 @@ from imagint_operator.leases import Elector, Place, Timing
 from imagint_operator.metrics import Metrics
 from imagint_operator.models.controller import ModelController
 from imagint_operator.names import PLATFORM_NAMESPACE
+from imagint_operator.policies.bindings import BindingController
+from imagint_operator.policies.controller import PolicyController
+from imagint_operator.processors.controller import ProcessorController
+from imagint_operator.recipients.wire import Recipients
 from imagint_operator.requests.certificates import Issuer
 from imagint_operator.requests.controller import RequestController
 from imagint_operator.requests.execute import Peers
@@ -63,6 +71,7 @@ from imagint_operator.tenants.controller import TenantController
 from imagint_operator.tenants.endings import Ending, Witnesses
 from imagint_operator.tenants.execute import Executor
 from imagint_operator.tenants.observe import Observer
+from imagint_operator.terms import BINDING
 from imagint_operator.times import Clock, utc_now
 from imagint_operator.trust import TRUST, TrustController
 from imagint_operator.turns import RETENTION
@@ -83,6 +92,15 @@ MODELS: dict[Resource, type[Kind]] = {
     DATA_SUBJECT_REQUESTS: DataSubjectRequest,
     LEGAL_HOLDS: LegalHold,
     BREACH_INCIDENTS: BreachIncident,
+    PRIVACY_POLICIES: PrivacyPolicy,
+    DATA_PROCESSORS: DataProcessor,
+}
+RECORDS: dict[str, Callable[[KubeClient, Reader, Recorder, World], Controller]] = {
+    LEGAL_HOLDS.kind: HoldController,
+    BREACH_INCIDENTS.kind: BreachController,
+    PRIVACY_POLICIES.kind: PolicyController,
+    BINDING: BindingController,
+    DATA_PROCESSORS.kind: ProcessorController,
 }
 SINGLES = (SERVE, TRUST, VAULT)
 _log = logging.getLogger(__name__)
@@ -137,7 +155,8 @@ async def assembled(
         gateways = Gateways(settings.serve_url, settings.dataplane_token_file, fence)
         prober = Prober(settings.prober_url, settings.prober_token_file, fence)
         serve = RestServe(settings.ray_dashboard, settings.ray_token_file, settings.serve_url, fence=fence)
-        for part in (gateways, prober, serve):
+        recipients = Recipients(keys.signer, clock, fence)
+        for part in (gateways, prober, serve, recipients):
             stack.push_async_callback(part.close)
         queue: WorkQueue[ObjectKey] = WorkQueue(first=lambda key: key in SINGLES)
         reader = LiveReader(client) if caches is None else CachedReader(client, caches)
@@ -152,16 +171,15 @@ async def assembled(
             rest=Rest(settings, caches),
         )
         ring, recorder = KeyRing(keys.admin, fence), Recorder(client, socket.gethostname())
-        peers = Peers(client, reader, ring, gateways, prober, keys.signer, _issuer(settings), clock, _salt)
+        peers = Peers(client, reader, ring, gateways, prober, keys.signer, recipients, _issuer(settings), clock, _salt)
         ending = Ending(client, Witnesses(prober, keys.signer, ShredIssuer(*_issued(settings)), clock))
         observer, executor = Observer(client, reader, ring, gateways, clock), Executor(client, ring, gateways, ending)
         controllers: dict[str, Controller] = {
             TENANTS.kind: TenantController(observer, executor, recorder, world),
             MODEL_DEPLOYMENTS.kind: ModelController(client, reader, gateways, recorder, world),
             DATA_SUBJECT_REQUESTS.kind: RequestController(peers, recorder, world),
-            LEGAL_HOLDS.kind: HoldController(client, reader, recorder, world),
-            BREACH_INCIDENTS.kind: BreachController(client, reader, recorder, world),
             RETENTION: RetentionController(client, reader, RetentionPeers(ring, gateways.retention), recorder, world),
+            **{kind: controller(client, reader, recorder, world) for kind, controller in RECORDS.items()},
             SERVE.kind: writer,
             TRUST.kind: TrustController(client, keys.signer),
             VAULT.kind: VaultWatch(ring, reader, Everybody(reader, queue)),

@@ -9,6 +9,8 @@ from imagint_operator.api.base import GROUP, VERSION, Kind
 from imagint_operator.api.breaches import BreachIncident
 from imagint_operator.api.holds import LegalHold
 from imagint_operator.api.models import ModelDeployment
+from imagint_operator.api.policies import PrivacyPolicy
+from imagint_operator.api.processors import DataProcessor
 from imagint_operator.api.requests import DataSubjectRequest
 from imagint_operator.api.schema import structural
 from imagint_operator.api.tenants import Tenant
@@ -128,6 +130,39 @@ DEFINITIONS = (
             condition("Subjects", "SubjectsInformed", "reason"),
             Column("Report", ".status.report.configMap", priority=1),
             condition("Message", "Complete", "message", priority=1),
+            AGE,
+        ),
+    ),
+    Definition(
+        kind=PrivacyPolicy,
+        plural="privacypolicies",
+        short="pp",
+        scope="Cluster",
+        columns=(
+            Column("Version", ".spec.version"),
+            Column("In force", ".status.inForce.version"),
+            condition("Ready", "Ready"),
+            condition("Reason", "Ready", "reason"),
+            Column("Tenants", ".status.tenants", type="integer"),
+            Column("Effective", ".spec.effectiveAt", priority=1),
+            Column("Change", ".spec.change", priority=1),
+            condition("Message", "Ready", "message", priority=1),
+            AGE,
+        ),
+    ),
+    Definition(
+        kind=DataProcessor,
+        plural="dataprocessors",
+        short="dp",
+        scope="Cluster",
+        columns=(
+            Column("Purpose", ".spec.purpose"),
+            Column("Region", ".spec.region"),
+            Column("Safeguard", ".spec.safeguard"),
+            Column("Erasure", ".spec.erasure.protocol"),
+            condition("Ready", "Ready"),
+            condition("Reason", "Ready", "reason"),
+            condition("Message", "Ready", "message", priority=1),
             AGE,
         ),
     ),

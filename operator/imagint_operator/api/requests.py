@@ -224,6 +224,40 @@ class Step(ApiModel):
     """What it found."""
 
 
+class ProcessorState(StrEnum):
+    """How far a processor has come with an erasure. Final: Completed, Refused, Overdue, ByHand and Exempt."""
+
+    PENDING = "Pending"
+    TOLD = "Told"
+    ACKNOWLEDGED = "Acknowledged"
+    COMPLETED = "Completed"
+    REFUSED = "Refused"
+    OVERDUE = "Overdue"
+    BY_HAND = "ByHand"
+    EXEMPT = "Exempt"
+
+
+class ProcessorProgress(ApiModel):
+    """One processor that received data which this erasure is about."""
+
+    name: Annotated[str, Field(min_length=1, max_length=63)]
+    """The DataProcessor."""
+    protocol: Annotated[str, Field(max_length=16)]
+    """How it is told."""
+    state: ProcessorState = ProcessorState.PENDING
+    """How far it has come. Pending: it has not answered yet."""
+    told_at: datetime | None = None
+    """When it first answered that it was told."""
+    by: datetime
+    """By when it must have erased."""
+    completed_at: datetime | None = None
+    """When its receipt, its refusal or the end of its time came."""
+    receipt_digest: Digest | None = None
+    """The SHA-256 of the receipt, as it came."""
+    detail: Annotated[str, Field(max_length=128)] = ""
+    """Why it has not come further, in one word."""
+
+
 class KeyVersions(ApiModel):
     """The versions of the tenant's key, recorded before the first is given up."""
 
@@ -242,6 +276,8 @@ class Evidence(ApiModel):
     """The ConfigMap in this namespace; its key is certificate.json."""
     digest: Digest | None = None
     """The SHA-256 of that file."""
+    policy_version: Annotated[str, Field(max_length=16)] | None = None
+    """The edition of the tenant's PrivacyPolicy that was in force when the request was done."""
 
 
 class DataSubjectRequestStatus(ApiModel):
@@ -265,6 +301,8 @@ class DataSubjectRequestStatus(ApiModel):
     """The versions of the tenant's key before and after."""
     steps: Annotated[tuple[Step, ...], Field(max_length=16, json_schema_extra=list_map("name"))] = ()
     """The plan, step by step."""
+    processors: Annotated[tuple[ProcessorProgress, ...], Field(max_length=256, json_schema_extra=list_map("name"))] = ()
+    """Who else was told, and what came back (GDPR articles 17(2) and 19)."""
     evidence: Evidence | None = None
     """Where the certificate lies."""
     conditions: Conditions = ()

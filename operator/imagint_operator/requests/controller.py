@@ -22,7 +22,7 @@ from imagint_operator.requests.observations import Observed
 from imagint_operator.requests.observe import observe
 from imagint_operator.requests.plan import NOT_YET_EXECUTABLE, plan, without_looking
 from imagint_operator.requests.steps import LIMITING, Decision, Operation, Run
-from imagint_operator.turns import COMPLETE, QUEUED, QUEUED_SECONDS
+from imagint_operator.turns import COMPLETE, QUEUED, QUEUED_SECONDS, awaiting_processors
 from imagint_operator.world import World
 
 FAILED_SECONDS = 10.0
@@ -93,7 +93,8 @@ class RequestController:
             return None
         if request.spec.type is not RequestType.ERASE:
             return await self._advance(request, request.metadata.uid)
-        holder = self._world.turns.take(key.namespace, request.metadata.uid)
+        alone = not awaiting_processors(request)
+        holder = self._world.turns.take(key.namespace, request.metadata.uid) if alone else ""
         try:
             return await self._advance(request, holder)
         finally:
@@ -140,6 +141,8 @@ class RequestController:
         if progress.finished(draft.request):
             await draft.save(self._peers, self._recorder, progress.complete(draft.request))
             self._tell_who_is_lifted(draft.request)
+        elif finding.waiting is not None:  # nobody comes after this one who would write it down
+            await draft.save(self._peers, self._recorder, progress.in_progress(draft.status))
         return observed, finding.waiting
 
     async def _look(self, request: DataSubjectRequest, holder: str) -> Observed:

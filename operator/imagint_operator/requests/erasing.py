@@ -5,6 +5,7 @@ Rule 2: the versions of the key are recorded before the first rotation, so a cra
 Rule 3: nothing is destroyed before the new tree is in every copy and out of every cache (rule 1 gives it; the plan
         asks again, so that a change of the order cannot take it away).
 Rule 4: one erasure of a tenant at a time; one that has rotated and not trimmed goes first, then the oldest.
+        One that only waits for processors lets all others by, and waits for none.
         Retention that has rotated and not trimmed goes before all of them; before and after that it waits for them.
 Rule 5: a legal hold wins until the data plane has committed, and is asked for again in every look that may commit.
         A held erasure gives its turn back: what others rotate meanwhile is not the version it recorded.
@@ -19,7 +20,7 @@ from imagint_operator.legalholds import HELD, named
 from imagint_operator.requests.observations import Observed, turn
 from imagint_operator.requests.steps import ERASURE, Decision, Operation, Run, step, unfinished
 from imagint_operator.rotations import BEHIND_MESSAGE, KEY_BEHIND, KEY_MISSING, MISSING_MESSAGE, rotation, trimming
-from imagint_operator.turns import QUEUED, between_rotate_and_trim, retention_has_key
+from imagint_operator.turns import QUEUED, awaiting_processors, between_rotate_and_trim, retention_has_key
 from imagint_privacy.keys.ports import KeyState
 
 DESTRUCTION_NEEDS = (StepName.FENCE, StepName.PROBE_BEFORE, StepName.COMMIT, StepName.COPY, StepName.DROP_CACHES)
@@ -41,8 +42,11 @@ _PLAIN = {
 def plan_erasure(request: DataSubjectRequest, observed: Observed) -> Decision:
     """What comes next."""
     name = unfinished(request)
-    if decided := _held(request, name, observed) or _not_its_turn(request, observed):
-        return decided
+    if held := _held(request, name, observed):
+        return held
+    waiting = _not_its_turn(request, observed)
+    if waiting is not None and not (waiting.reason == QUEUED and awaiting_processors(request)):
+        return waiting
     if name is None:
         return Run(StepName.CERTIFICATE, Operation.CERTIFY)
     if name is StepName.COMMIT and not observed.rechecked:

@@ -8,14 +8,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from imagint_operator import names
+from imagint_operator.api.processors import DataProcessor
 from imagint_operator.api.requests import (
     DataSubjectRequest,
     DataSubjectRequestStatus,
     Evidence,
     RequestType,
     StepName,
-    StepResult,
 )
+from imagint_operator.boundpolicies import policy_of
 from imagint_operator.dataplane.answers import Waiting
 from imagint_operator.dataplane.gateways import NOT_COMMITTED, Gateways, Limits
 from imagint_operator.dataplane.prober import Prober
@@ -24,11 +25,14 @@ from imagint_operator.keyrings import KeyRing, translated
 from imagint_operator.kube.client import KubeClient
 from imagint_operator.kube.readers import LiveReader, Reader
 from imagint_operator.kube.resources import CONFIG_MAPS
+from imagint_operator.recipients.protocols import Asking
+from imagint_operator.recipients.wire import Recipients
 from imagint_operator.requests import certificates, findings
 from imagint_operator.requests.observations import Observed, received_at
 from imagint_operator.requests.observe import standing
 from imagint_operator.requests.progress import LIFTED, Finding
 from imagint_operator.requests.steps import Operation, step
+from imagint_operator.terms import terms_of
 from imagint_operator.times import Clock
 from imagint_privacy import errors as privacy
 from imagint_privacy import evidence as ev
@@ -47,6 +51,7 @@ class Peers:
     gateways: Gateways
     prober: Prober
     signer: Signer
+    recipients: Recipients
     issuer: certificates.Issuer
     clock: Clock
     new_salt: Callable[[], str]
@@ -237,13 +242,29 @@ async def _probe_after(peers: Peers, erasure: Erasure) -> Finding:
     return findings.probed(report)
 
 
-async def _tell_processors(_peers: Peers, _erasure: Erasure) -> Finding:
-    """No processor is registered in this version: there is nobody to tell, and the certificate names none."""
-    return Finding(result=StepResult())
+async def _tell_processors(peers: Peers, erasure: Erasure) -> Finding:
+    """One round: tell those who were not, ask those who were. With none there is nobody to tell."""
+    spec = erasure.request.spec
+    asking = Asking(
+        uid=erasure.uid,
+        tenant=erasure.tenant,
+        subject=spec.subject,
+        regulation=spec.regulation.value,
+        categories=tuple(category.value for category in spec.scope.categories),
+        received_at=received_at(erasure.request),
+        due_by=erasure.status.due_by,
+    )
+    processors = await peers.reader.all(DataProcessor)
+    entries, waiting = await peers.recipients.round(asking, processors, erasure.status.processors)
+    return findings.told(entries, waiting)
 
 
-async def _prepare(peers: Peers, _erasure: Erasure) -> Finding:
-    return Finding(finished=False, evidence=Evidence(salt=peers.new_salt()), completed_at=peers.clock())
+async def _prepare(peers: Peers, erasure: Erasure) -> Finding:
+    """What makes the certificate the same whenever it is made: the salt, the moment, the edition in force."""
+    tenant = erasure.observed.tenant
+    terms = terms_of(await policy_of(peers.reader, tenant)) if tenant is not None else None
+    evidence = Evidence(salt=peers.new_salt(), policy_version=terms.version if terms else None)
+    return Finding(finished=False, evidence=evidence, completed_at=peers.clock())
 
 
 async def _certify(peers: Peers, erasure: Erasure) -> Finding:
@@ -253,9 +274,8 @@ async def _certify(peers: Peers, erasure: Erasure) -> Finding:
     certificate = await _signed(text, peers.signer)
     name, stored = await _stored(peers.client, request, certificate)
     await peers.gateways.complete(erasure.tenant, erasure.uid)
-    salt = status.evidence.salt if status.evidence else ""
-    evidence = Evidence(salt=salt, config_map=name, digest=ev.digest(stored))
-    return Finding(evidence=evidence)
+    prepared = status.evidence or Evidence(salt="")
+    return Finding(evidence=prepared.model_copy(update={"config_map": name, "digest": ev.digest(stored)}))
 
 
 async def _signed(text: bytes, signer: Signer) -> bytes:

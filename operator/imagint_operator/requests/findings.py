@@ -6,8 +6,17 @@ import hashlib
 import json
 from datetime import datetime
 
-from imagint_operator.api.requests import Check, CheckState, Holding, KeyVersions, StepResult, StoreResult
+from imagint_operator.api.requests import (
+    Check,
+    CheckState,
+    Holding,
+    KeyVersions,
+    ProcessorProgress,
+    StepResult,
+    StoreResult,
+)
 from imagint_operator.dataplane.answers import Caches, Commit, Copies, Fence, ProbeReport, Purge, Restriction
+from imagint_operator.recipients.plan import finished
 from imagint_operator.requests.progress import Finding
 from imagint_privacy.keys.ports import KeyState
 
@@ -129,6 +138,13 @@ def confirmed(answer: Restriction, wanted: str, at: datetime) -> Finding:
     checks = (_check(LIMIT_CONFIRMED, as_wanted, f"the data plane says {answer.state}"),)
     result = found.model_copy(update={"checks": checks})
     return Finding(failed=not as_wanted, result=result, completed_at=at if as_wanted else None)
+
+
+def told(entries: tuple[ProcessorProgress, ...], waiting: float | None) -> Finding:
+    """How far each processor is. Once the last one is, the request comes back for its turn: others went ahead."""
+    done = finished(entries)
+    pause = (0.0 if entries else None) if done else waiting
+    return Finding(finished=done, waiting=pause, processors=entries, result=StepResult() if done else None)
 
 
 def _check(name: str, passed: bool, detail: str = "") -> Check:

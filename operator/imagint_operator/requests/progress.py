@@ -10,6 +10,8 @@ from imagint_operator.api.requests import (
     DataSubjectRequestStatus,
     Evidence,
     KeyVersions,
+    ProcessorProgress,
+    ProcessorState,
     RequestType,
     Step,
     StepName,
@@ -25,6 +27,7 @@ KEY_DESTROYED = "KeyDestroyed"
 IN_FORCE = "InForce"
 LIFTED = "Lifted"
 IN_PROGRESS = "InProgress"
+OPEN = frozenset({ProcessorState.PENDING, ProcessorState.TOLD, ProcessorState.ACKNOWLEDGED})
 SKIPPED_WHEN_NOTHING_HELD = (
     StepName.PROBE_BEFORE, StepName.ROTATE, StepName.COMMIT, StepName.COPY, StepName.DROP_CACHES, StepName.TRIM,
     StepName.PURGE, StepName.PROBE_AFTER, StepName.PROCESSORS,
@@ -48,6 +51,7 @@ class Finding:
     result: StepResult | None = None
     key_versions: KeyVersions | None = None
     evidence: Evidence | None = None
+    processors: tuple[ProcessorProgress, ...] | None = None
     completed_at: datetime | None = None
     snapshot_retention: timedelta | None = None
     holds: tuple[str, ...] | None = None
@@ -89,6 +93,7 @@ def advanced(
     news = {
         "key_versions": finding.key_versions,
         "evidence": finding.evidence,
+        "processors": finding.processors,
         "completed_at": finding.completed_at,
         "irrecoverable_after": now + kept if (kept := finding.snapshot_retention) is not None else None,
     }
@@ -130,6 +135,11 @@ def complete(request: DataSubjectRequest) -> Verdict:
 def in_progress(status: DataSubjectRequestStatus) -> Verdict:
     """The verdict while steps are left."""
     at = next((found.name for found in status.steps if found.state is StepState.RUNNING), status.steps[0].name)
+    waited = [entry.name for entry in status.processors if entry.state in OPEN]
+    if at is StepName.PROCESSORS and waited:
+        named = ", ".join(waited[:5]) + (f" and {len(waited) - 5} more" if len(waited) > 5 else "")
+        by = max(entry.by for entry in status.processors if entry.state in OPEN)
+        return no(COMPLETE, IN_PROGRESS, f"at step {at}: waiting for {named}, until {by:%Y-%m-%d} at the latest")
     return no(COMPLETE, IN_PROGRESS, f"at step {at}")
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from imagint_operator import names
 from imagint_operator.api.retention import RetentionStatus
 from imagint_operator.api.tenants import Tenant
+from imagint_operator.boundpolicies import policy_of
 from imagint_operator.conditions import Verdict, turned
 from imagint_operator.decisions import Wait
 from imagint_operator.errors import OperatorError, PermanentError
@@ -25,6 +26,7 @@ from imagint_operator.retention.execute import KEY_OPERATIONS, Peers, Work, exec
 from imagint_operator.retention.observations import HOLDER, Observed
 from imagint_operator.retention.observe import observe, standing
 from imagint_operator.retention.plan import Decision, Operation, Run, plan, recorded, without_looking
+from imagint_operator.terms import ruled
 from imagint_operator.turns import QUEUED, QUEUED_SECONDS
 from imagint_operator.world import World
 
@@ -66,6 +68,8 @@ class RetentionController:
         known = await self._reader.one(Tenant, key.name)
         if known is None:
             return None
+        policy = await policy_of(self._reader, known)
+        known = ruled(known, policy)
         decided = without_looking(Draft(known).planned, self._world.clock())
         if decided is not None and not isinstance(decided, Run):
             return await self._stop(Draft(known), decided)
@@ -73,7 +77,7 @@ class RetentionController:
         tenant = await self._reader.fresh(Tenant, key.name)
         if tenant is None:
             return None
-        draft = Draft(tenant)
+        draft = Draft(ruled(tenant, policy))
         while isinstance(decided := without_looking(draft.planned, self._world.clock()), Run):
             await self._record(draft, decided.operation)
         if decided is not None:

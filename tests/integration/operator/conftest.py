@@ -51,6 +51,8 @@ PATHS = {
     "dsr": IMAGINT + "/namespaces/{namespace}/datasubjectrequests",
     "legalhold": IMAGINT + "/namespaces/{namespace}/legalholds",
     "breach": f"{IMAGINT}/breachincidents",
+    "policy": f"{IMAGINT}/privacypolicies",
+    "processor": f"{IMAGINT}/dataprocessors",
     "namespace": "/api/v1/namespaces",
     "configmap": "/api/v1/namespaces/{namespace}/configmaps",
     "resourcequota": "/api/v1/namespaces/{namespace}/resourcequotas",
