@@ -42,7 +42,8 @@ class BreachController:
             await self._tell(incident, incident.status.report, now)  # the clock is told whatever becomes of the draft
             raise
         await self._tell(incident, draft, now)
-        return seconds_to_next(incident, now)
+        seconds = seconds_to_next(incident, now)  # as the clock stands; one that is set anew is noticed at rest
+        return None if seconds is None else min(seconds, self._world.rest(BREACH_INCIDENTS.kind))
 
     async def _tell(self, incident: BreachIncident, draft: ReportRef | None, now: datetime) -> None:
         after = judged(incident, draft, now)

@@ -46,7 +46,8 @@ class HoldController:
         for condition in news:
             if condition.reason in LOUD:
                 await self._recorder.record(hold, condition, action="Hold")
-        return seconds_to_next(hold, now)
+        seconds = seconds_to_next(hold, now)  # as the clock stands; one that is set anew is noticed at rest
+        return None if seconds is None else min(seconds, self._world.rest(LEGAL_HOLDS.kind))
 
     def _wake(self, namespace: str, requests: list[DataSubjectRequest]) -> None:
         for request in requests:

@@ -9,6 +9,7 @@ import dataclasses
 from datetime import datetime
 
 from imagint_operator import names
+from imagint_operator.api.holds import LegalHold
 from imagint_operator.api.requests import DataSubjectRequest, RequestType, StepName
 from imagint_operator.conditions import Verdict, no, turned
 from imagint_operator.decisions import Rest, Wait
@@ -127,6 +128,8 @@ class RequestController:
         """Record that an operation begins, do it, and take up what it found: the next record says so."""
         draft.status = progress.running(draft.status, run.step, self._world.clock())
         await draft.save(self._peers, self._recorder, progress.in_progress(draft.status))
+        if run.operation is Operation.COPY:  # the commit is recorded: a hold that came too late is told so
+            await self._tell_all_holds(draft.request)
         finding = await execute(self._peers, Erasure(draft.request, observed), run.operation)
         draft.status = progress.advanced(draft.status, run.step, finding, self._world.clock())
         if finding.failed:
@@ -161,12 +164,17 @@ class RequestController:
             draft = Draft(request, self._world.clock())
             draft.status = draft.status.model_copy(update={"lifted_at": finding.result.observed_at})
             await draft.save(self._peers, self._recorder, progress.complete(request))
-        return None
+            return None
+        return self._world.rest(DATA_SUBJECT_REQUESTS.kind)
 
     def _tell_who_is_lifted(self, request: DataSubjectRequest) -> None:
         if request.spec.lift is not None:
             namespace, name = request.metadata.namespace or "", request.spec.lift.request
             self._world.wake(ObjectKey(DATA_SUBJECT_REQUESTS.kind, namespace, name))
+
+    async def _tell_all_holds(self, request: DataSubjectRequest) -> None:
+        for hold in await self._peers.reader.all(LegalHold, request.metadata.namespace):
+            self._world.wake(ObjectKey(LEGAL_HOLDS.kind, request.metadata.namespace or "", hold.name))
 
     def _tell_who_holds(self, request: DataSubjectRequest, observed: Observed) -> None:
         """Each hold counts who waits for it. Told at every look: a hold whose status is right writes nothing."""
@@ -185,4 +193,5 @@ class RequestController:
         namespace = draft.request.metadata.namespace or ""
         for other in observed.others:
             self._world.wake(ObjectKey(DATA_SUBJECT_REQUESTS.kind, namespace, other.name))
-        return None
+        limits = draft.request.spec.type in LIMITING
+        return self._world.rest(DATA_SUBJECT_REQUESTS.kind) if limits else None  # what stands is watched over
