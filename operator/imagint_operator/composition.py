@@ -31,9 +31,8 @@ from imagint_operator.requests.execute import Peers
 from imagint_operator.retention.controller import RetentionController
 from imagint_operator.retention.execute import Peers as RetentionPeers
 from imagint_operator.runtime import Controller, Runtime
-from imagint_operator.serve.rest import RestServe
 from imagint_operator.serve.views import SERVE
-from imagint_operator.serve.writer import ServeWriter
+from imagint_operator.serve.writers import ServeWriters, serve_port
 from imagint_operator.settings import Settings
 from imagint_operator.tenants.controller import TenantController
 from imagint_operator.tenants.execute import Executor
@@ -83,14 +82,14 @@ async def assembled(settings: Settings, keys: Vault, clock: Clock = utc_now) -> 
     """Every part, connected; the connections are given back at the end."""
     async with contextlib.AsyncExitStack() as stack:
         client = await stack.enter_async_context(KubeClient(connections.load(settings.kubeconfig)))
-        gateways = Gateways(settings.serve_url, settings.dataplane_token_file)
-        prober = Prober(settings.prober_url, settings.prober_token_file)
-        serve = RestServe(settings.ray_dashboard, settings.ray_token_file, settings.serve_url)
-        for part in (gateways, prober, serve):
-            stack.push_async_callback(part.close)
         queue: WorkQueue[ObjectKey] = WorkQueue()
-        writer = ServeWriter(client, serve, settings, clock=clock, notify=queue.add)
-        world = World(clock, settings.resync_seconds, lambda: writer.view, Waker(queue))
+        shared = serve_port(client, settings)
+        writers = ServeWriters(client, shared, settings, clock=clock, notify=queue.add)
+        gateways = Gateways(settings.serve_url, settings.dataplane_token_file, writers.address)
+        prober = Prober(settings.prober_url, settings.prober_token_file)
+        for part in (gateways, prober, shared):
+            stack.push_async_callback(part.close)
+        world = World(clock, settings.resync_seconds, writers.view, Waker(queue))
         ring, recorder = KeyRing(keys.admin), Recorder(client, socket.gethostname())
         peers = Peers(client, ring, gateways, prober, keys.signer, _issuer(settings), clock, _salt)
         observer, executor = Observer(client, ring, gateways), Executor(client, ring, gateways)
@@ -99,7 +98,7 @@ async def assembled(settings: Settings, keys: Vault, clock: Clock = utc_now) -> 
             MODEL_DEPLOYMENTS.kind: ModelController(client, gateways, recorder, world),
             DATA_SUBJECT_REQUESTS.kind: RequestController(peers, recorder, world),
             RETENTION: RetentionController(client, RetentionPeers(ring, gateways.retention), recorder, world),
-            SERVE.kind: writer,
+            SERVE.kind: writers,
             TRUST.kind: TrustController(client, keys.signer),
         }
         metrics = Metrics()

@@ -10,6 +10,12 @@ PROBER = "imagint-prober"
 PROJECTOR = "imagint-projector"
 DATAPLANE = "imagint-dataplane"
 
+KUBERAY_NAMESPACE = "kuberay-system"
+RAY_SERVICE = "imagint"
+HANDOVER = "imagint-handover"
+
+PART = "imagint.ai/part"
+GPU_PRODUCT = "imagint.ai/gpu-product"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 TENANT_LABEL = "imagint.ai/tenant"
 TENANT_UID = "imagint.ai/tenant-uid"

@@ -85,13 +85,20 @@ class Accelerator(ApiModel):
     """What one replica runs on."""
 
     model_config = ConfigDict(
-        json_schema_extra=rules(Rule("self.type != 'CPU' || self.count == 1", "a replica on CPU has a count of 1"))
+        json_schema_extra=rules(
+            Rule("self.type != 'CPU' || self.count == 1", "a replica on CPU has a count of 1"),
+            Rule("self.type == 'GPU' || !has(self.product)", "only an accelerator of type GPU has a product"),
+        )
     )
 
     type: AcceleratorType = AcceleratorType.AUTO
     """`CPU`, `GPU`, or whichever the node has."""
     count: Annotated[int, Field(ge=1, le=16)] = 1
     """How many of them for each replica."""
+    product: Annotated[
+        str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?$")
+    ] | (None) = None
+    """Which GPU: the value of the node label nvidia.com/gpu.product, such as `NVIDIA-H100-80GB-HBM3`."""
 
 
 class Replicas(ApiModel):

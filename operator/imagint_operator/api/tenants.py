@@ -128,7 +128,7 @@ class TenantSpec(ApiModel):
     residency: Residency
     """Where the tenant's data may lie."""
     compute: Compute = Compute.SHARED
-    """`Shared`: a Ray cluster beside other tenants. `Dedicated`: a cluster of its own (not carried out yet)."""
+    """`Shared`: a Ray cluster beside other tenants. `Dedicated`: one of its own, on KubeRay. A change moves it."""
     state: TenantState = TenantState.ACTIVE
     """`Suspended` refuses every generation and keeps all data and all rights."""
     quotas: Quotas = Quotas()
@@ -165,6 +165,8 @@ class TenantStatus(ApiModel):
     """The generation of the spec that this status is about."""
     namespace: ShortText | None = None
     """The tenant's namespace."""
+    compute: Compute | None = None
+    """Where the tenant is served now; differs from the spec while it moves, or when it cannot."""
     path: ShortText | None = None
     """The path under which the Gateway serves the tenant; the OpenAI base URL ends in `<path>/v1`."""
     key: KeyStatus | None = None
@@ -172,7 +174,7 @@ class TenantStatus(ApiModel):
     retention: RetentionStatus | None = None
     """What retention did and does; absent while there are no rules and never was a run."""
     conditions: Conditions = ()
-    """Ready on top: NamespaceReady and KeyReady. GatewayReady and RetentionCurrent stand beside it."""
+    """Ready on top: NamespaceReady and KeyReady. GatewayReady, ComputeReady and RetentionCurrent stand beside it."""
 
 
 class Tenant(Kind):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -52,9 +52,11 @@ class RetentionRuns(Steps):
 class Gateways(Steps):
     """Calls the Gateway of any tenant."""
 
-    def __init__(self, serve_url: str, token_file: Path) -> None:
-        super().__init__(Door(serve_url.rstrip("/"), token_file, Failures("the Gateway", _unavailable, _refused)))
-        self.retention = RetentionRuns(self._door)
+    def __init__(self, serve_url: str, token_file: Path, address: Callable[[str], str] = lambda _tenant: "") -> None:
+        """`address` answers where a tenant's Serve is, when not at `serve_url`."""
+        door = Door(serve_url.rstrip("/"), token_file, Failures("the Gateway", _unavailable, _refused))
+        super().__init__(door, address)
+        self.retention = RetentionRuns(door, address)
 
     async def close(self) -> None:
         """Give the connections back."""

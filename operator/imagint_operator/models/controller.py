@@ -35,7 +35,7 @@ class ModelController:
             self._world.wake(SERVE)
             return None
         model = ModelDeployment.model_validate(found)
-        observed = await observe(self._client, model, self._world.view())
+        observed = await observe(self._client, model, self._world.view)
         probed = await execute(self._gateways, self._world, plan(model, observed))
         after = status(model, observed, probed, self._world.clock())
         await statuses.write(self._client, MODEL_DEPLOYMENTS, model, model.status, after)

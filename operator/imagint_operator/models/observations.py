@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from imagint_operator.api.tenants import Tenant
 from imagint_operator.errors import OperatorError
+from imagint_operator.serve.places import Refusal
 from imagint_operator.serve.views import AppState
 
 
@@ -17,3 +18,4 @@ class Observed:
     app: AppState | None = None
     gateway: AppState | None = None
     problem: OperatorError | None = None
+    refusal: Refusal | None = None

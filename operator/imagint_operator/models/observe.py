@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from imagint_operator import names
 from imagint_operator.api.models import ModelDeployment
 from imagint_operator.api.tenants import Tenant
@@ -11,13 +13,14 @@ from imagint_operator.models.observations import Observed
 from imagint_operator.serve.views import ServeView
 
 
-async def observe(client: KubeClient, model: ModelDeployment, view: ServeView | None) -> Observed:
+async def observe(client: KubeClient, model: ModelDeployment, look: Callable[[Tenant], ServeView | None]) -> Observed:
     """Look at the tenant, and at what Serve's writer last saw."""
     name = names.tenant_of(model.metadata.namespace or "")
     found = await client.get(TENANTS, name) if name else None
     tenant = Tenant.model_validate(found) if found else None
+    view = look(tenant) if tenant else None
     if view is None or tenant is None:
         return Observed(tenant=tenant)
     app = view.apps.get(names.generator_app(tenant.name, model.name))
     gateway = view.apps.get(names.gateway_app(tenant.name))
-    return Observed(tenant, app, gateway, view.problem)
+    return Observed(tenant, app, gateway, view.problem, view.refusal if app is None else None)

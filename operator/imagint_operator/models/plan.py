@@ -7,7 +7,6 @@ from datetime import datetime
 
 from imagint_operator import names
 from imagint_operator.api.models import ModelDeployment, ModelDeploymentStatus, ProbeStatus
-from imagint_operator.api.tenants import Compute
 from imagint_operator.conditions import Verdict, holds, merged, no, unknown, yes
 from imagint_operator.errors import OperatorError
 from imagint_operator.models.observations import Observed
@@ -81,8 +80,8 @@ def status(model: ModelDeployment, observed: Observed, probed: Probed, now: date
 def _deployed(model: ModelDeployment, observed: Observed) -> Verdict:
     if observed.tenant is None:
         return no(DEPLOYED, "TenantMissing", "this namespace belongs to no Tenant")
-    if observed.tenant.spec.compute is Compute.DEDICATED:
-        return no(DEPLOYED, "ComputeNotSupported", "the Tenant's compute Dedicated is not carried out by this version")
+    if observed.refusal is not None:
+        return no(DEPLOYED, observed.refusal.reason, observed.refusal.message)
     if observed.problem is not None:
         return unknown(DEPLOYED, observed.problem.reason, str(observed.problem))
     if observed.app is None or observed.app.generation != model.metadata.generation:

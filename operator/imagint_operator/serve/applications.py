@@ -11,7 +11,7 @@ from typing import Any
 
 from imagint_operator import names
 from imagint_operator.api.models import AcceleratorType, ModelDeployment, SourceType
-from imagint_operator.api.tenants import Compute, DeletionPolicy, Tenant, TenantState
+from imagint_operator.api.tenants import DeletionPolicy, Tenant, TenantState
 from imagint_operator.kube.differences import digest
 from imagint_operator.kube.resources import MODEL_DEPLOYMENTS, TENANTS, ObjectKey
 from imagint_operator.settings import Settings
@@ -57,7 +57,7 @@ def render(tenants: Iterable[Tenant], models: Iterable[ModelDeployment], setting
 def is_served(tenant: Tenant) -> bool:
     """Whether the tenant's applications run: its walls and key stand, and it is not on its way out."""
     leaving = tenant.metadata.deletion_timestamp is not None and tenant.spec.deletion.policy is DeletionPolicy.SHRED
-    return tenant.spec.compute is Compute.SHARED and tenant.status.key is not None and not leaving
+    return tenant.status.key is not None and not leaving
 
 
 def gateway(tenant: Tenant, models: Iterable[ModelDeployment], settings: Settings) -> Application:
@@ -104,6 +104,8 @@ def generator(tenant: Tenant, model: ModelDeployment, settings: Settings) -> App
     options: dict[str, Any] = {"num_cpus": CPU_SHARE}
     if spec.accelerator.type is AcceleratorType.GPU:
         options["num_gpus"] = spec.accelerator.count
+        if spec.accelerator.product:
+            options["label_selector"] = {names.GPU_PRODUCT: spec.accelerator.product}
     deployment: dict[str, Any] = {"name": "Generator", "ray_actor_options": options}
     if spec.replicas.min == spec.replicas.max:
         deployment["num_replicas"] = spec.replicas.max

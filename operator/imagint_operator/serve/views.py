@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from imagint_operator.api.tenants import Tenant
 from imagint_operator.errors import OperatorError
 from imagint_operator.kube.resources import ObjectKey
+from imagint_operator.serve.places import Refusal
 from imagint_operator.serve.ports import AppStatus
 
 SERVE = ObjectKey("Serve", "", "applications")
@@ -37,6 +38,10 @@ class ServeView:
     present: frozenset[str] = frozenset()
     leaving: Mapping[str, str] = field(default_factory=dict)
     problem: OperatorError | None = None
+    arrived: bool = False
+    """Whether a tenant that moves is served at its new place."""
+    refusal: Refusal | None = None
+    """Why the tenant's compute is not carried out."""
 
     def drained(self, tenant: Tenant) -> bool:
         """Whether the tenant was left out on purpose and none of its applications is there any more."""

@@ -11,13 +11,15 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from imagint_operator import names
 from imagint_operator.api.models import ModelDeployment
-from imagint_operator.api.tenants import Tenant
+from imagint_operator.api.tenants import Compute, Tenant
 from imagint_operator.errors import OperatorError
 from imagint_operator.kube.client import KubeClient
 from imagint_operator.kube.differences import covers
 from imagint_operator.kube.resources import MODEL_DEPLOYMENTS, TENANTS, ObjectKey
-from imagint_operator.serve.applications import Application, is_served, render
+from imagint_operator.serve.applications import Application, render
+from imagint_operator.serve.places import places
 from imagint_operator.serve.ports import AppStatus, Deployed, ServePort
 from imagint_operator.serve.views import AppState, ServeView
 from imagint_operator.settings import Settings
@@ -41,13 +43,18 @@ class ServeWriter:
         *,
         clock: Clock,
         notify: Callable[[ObjectKey], None],
+        tenant: str | None = None,
     ) -> None:
         self._client = client
         self._port = port
         self._settings = settings
         self._clock = clock
         self._notify = notify
+        self._tenant = tenant
+        self._compute = Compute.SHARED if tenant is None else Compute.DEDICATED
         self._last_put: float = 0.0
+        self.tenants: tuple[Tenant, ...] = ()
+        self.models: tuple[ModelDeployment, ...] = ()
         self.view: ServeView | None = None
 
     async def reconcile(self, _key: ObjectKey) -> float:
@@ -62,12 +69,9 @@ class ServeWriter:
         return UNSETTLED_SECONDS if unsettled or view.present - view.apps.keys() else SETTLED_SECONDS
 
     async def _settle(self) -> ServeView:
-        raw_tenants, raw_models = await asyncio.gather(
-            self._client.list_all(TENANTS), self._client.list_all(MODEL_DEPLOYMENTS)
-        )
-        tenants = [Tenant.model_validate(item) for item in raw_tenants]
-        models = [ModelDeployment.model_validate(item) for item in raw_models]
-        wanted = {application.name: application for application in render(tenants, models, self._settings)}
+        await self._read()
+        served = [tenant for tenant in self.tenants if self._compute in places(tenant, self._settings)]
+        wanted = {application.name: application for application in render(served, self.models, self._settings)}
         deployed = await self._port.observe()
         if self._must_put(wanted, deployed):
             await self._port.replace(list(wanted.values()))
@@ -75,8 +79,23 @@ class ServeWriter:
             _log.info("put %d applications", len(wanted))
             deployed = await self._port.observe()
         apps = {name: _state(application, deployed.get(name)) for name, application in wanted.items()}
-        leaving = {tenant.metadata.uid: tenant.name for tenant in tenants if not is_served(tenant)}
+        leaving = {tenant.metadata.uid: tenant.name for tenant in self.tenants if tenant not in served}
         return ServeView(apps, frozenset(deployed), leaving)
+
+    async def _read(self) -> None:
+        """What this cluster's applications are rendered from: everything, or one tenant's."""
+        if self._tenant is None:
+            raw_tenants, raw_models = await asyncio.gather(
+                self._client.list_all(TENANTS), self._client.list_all(MODEL_DEPLOYMENTS)
+            )
+        else:
+            found, raw_models = await asyncio.gather(
+                self._client.get(TENANTS, self._tenant),
+                self._client.list_all(MODEL_DEPLOYMENTS, names.namespace_of(self._tenant)),
+            )
+            raw_tenants = [found] if found else []
+        self.tenants = tuple(Tenant.model_validate(item) for item in raw_tenants)
+        self.models = tuple(ModelDeployment.model_validate(item) for item in raw_models)
 
     def _must_put(self, wanted: Mapping[str, Application], deployed: Mapping[str, Deployed]) -> bool:
         if any(not _matches(deployed.get(name), application) for name, application in wanted.items()):

@@ -40,7 +40,7 @@ class TenantController:
             self._world.wake(SERVE)
             return None
         tenant = Tenant.model_validate(found)
-        observed = await self._observer.observe(tenant, self._world.view())
+        observed = await self._observer.observe(tenant, self._world.view(tenant))
         actions = plan(tenant, observed, self._world.clock())
         observed = await self._executor.execute(tenant, actions, observed)
         if RemoveFinalizer() in actions:
@@ -55,7 +55,11 @@ class TenantController:
     async def _settle(self, tenant: Tenant, after: TenantStatus, *, acted: bool) -> None:
         written = await statuses.write(self._client, TENANTS, tenant, own(tenant.status), after)
         behind = tenant.status.observed_generation != after.observed_generation
-        if acted or behind or (written and tenant.status.key != after.key):
+        if (
+            acted
+            or behind
+            or (written and (tenant.status.key != after.key or tenant.status.compute is not after.compute))
+        ):
             self._world.wake(SERVE)
         for condition in turned(tenant.status.conditions, after.conditions):
             if condition.type in {READY, GATEWAY_READY} or condition.reason == "KeyReplayed":

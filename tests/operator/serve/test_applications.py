@@ -51,7 +51,7 @@ def test_a_model_never_reaches_another_tenants_gateway(
         pytest.param({}, False, id="a tenant without a key is not served yet"),
         pytest.param({"status": KEYED}, True, id="a tenant with a key is served"),
         pytest.param({"status": KEYED, "spec": {"state": "Suspended"}}, True, id="a suspended tenant keeps it"),
-        pytest.param({"status": KEYED, "spec": {"compute": "Dedicated"}}, False, id="dedicated is not done here"),
+        pytest.param({"status": KEYED, "spec": {"compute": "Dedicated"}}, True, id="dedicated is rendered alike"),
         pytest.param({"status": KEYED, "deletionTimestamp": "2026-01-01T00:00:00Z"}, True, id="a refused deletion"),
         pytest.param(
             {"status": KEYED, "deletionTimestamp": "2026-01-01T00:00:00Z", "spec": {"deletion": {"policy": "Shred"}}},
