@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import itertools
 import os
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
@@ -123,6 +125,19 @@ def kuberay_crds() -> Path:
     return found
 
 
+def wait_for_rayservices(stack: Stack) -> None:
+    """Waits until the apiserver serves RayServices."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            stack.kubectl("get", "rayservices", "-A")
+        except subprocess.CalledProcessError:
+            assert time.monotonic() < deadline, "RayServices are not served"
+            time.sleep(0.2)
+        else:
+            return
+
+
 @pytest.fixture(scope="session")
 def install_kuberay(kuberay_crds: Path) -> Callable[[Stack], Connection]:
     """Installs KubeRay's CRD and account into a stack, and answers how its operator connects. Nothing of it runs."""
@@ -130,7 +145,7 @@ def install_kuberay(kuberay_crds: Path) -> Callable[[Stack], Connection]:
     def install(stack: Stack) -> Connection:
         manifest = str(kuberay_crds / "ray.io_rayservices.yaml")
         stack.kubectl("apply", "--server-side", "-f", manifest)
-        stack.kubectl("wait", "--for=condition=Established", "crd/rayservices.ray.io", "--timeout=30s")
+        wait_for_rayservices(stack)
         stack.kubectl("apply", "-f", "-", stdin=KUBERAY_ACCOUNT)
         cluster = yaml.safe_load(stack.kubeconfig.read_text())["clusters"][0]["cluster"]
         data = cluster.get("certificate-authority-data")

@@ -100,7 +100,7 @@ class FakeKubeRay:
 
     def _choose(self, service: _Service, item: DeepJson) -> None:
         """Have a cluster of what the object says: the active one, or a new one beside it."""
-        config = digest(item["spec"]["rayClusterConfig"])
+        config = digest(_lasting(item["spec"]["rayClusterConfig"]))
         if service.pending is not None and service.pending.config != config:
             service.pending = None
         if service.pending is None and (service.active is None or service.active.config != config):
@@ -133,6 +133,13 @@ class FakeKubeRay:
             started = "RUNNING" if now - since >= self.delay else "DEPLOYING"
             words[app] = "DEPLOY_FAILED" if app in self.failing else started
         return words
+
+
+def _lasting(cluster: DeepJson) -> DeepJson:
+    """What makes a new cluster when it changes: KubeRay scales a group of workers where it is."""
+    scaled = {"replicas", "minReplicas", "maxReplicas"}
+    groups = [{k: v for k, v in group.items() if k not in scaled} for group in cluster["workerGroupSpecs"]]
+    return {**cluster, "workerGroupSpecs": groups}
 
 
 def _tell(cluster: _Cluster, config: str, now: float) -> None:

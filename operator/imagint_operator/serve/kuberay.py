@@ -61,7 +61,7 @@ class KubeRayServe:
         _require_room(manifest, len(applications))
         try:
             await self._client.apply(RAY_SERVICES, manifest)
-        except (KubeInvalidError, RetryableError) as error:
+        except (KubeInvalidError, KubeForbiddenError, RetryableError) as error:
             raise await self._explained(error, manifest) from error
 
     async def _delete(self) -> None:
@@ -93,6 +93,8 @@ class KubeRayServe:
             definition = None
             if not isinstance(error, KubeInvalidError):
                 return _unavailable(error)
+        if isinstance(error, KubeForbiddenError) and _schema(definition) is not None:
+            return error
         schema = _schema(definition)
         if schema is None:
             return RayServiceNotInstalledError(
@@ -173,7 +175,8 @@ def _require_room(manifest: Mapping[str, Any], count: int) -> None:
 
 
 def _schema(definition: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    versions = definition["spec"]["versions"] if definition else []
+    going = definition is not None and definition["metadata"].get("deletionTimestamp")
+    versions = definition["spec"]["versions"] if definition and not going else []
     for version in versions:
         if version["name"] == RAY_SERVICES.version and version.get("served"):
             schema: Mapping[str, Any] = version["schema"]["openAPIV3Schema"]

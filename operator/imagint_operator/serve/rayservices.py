@@ -27,7 +27,7 @@ HEAD = {"cpu": "1", "memory": "4Gi"}
 AUTOSCALER = {"cpu": "200m", "memory": "512Mi"}
 VAULT_AUDIENCE = "vault"
 TOKEN_SECONDS = 3600
-MAXIMUM_BYTES = 1_300_000  # etcd takes 1.5 MiB a request, and KubeRay adds its status to the object
+MAXIMUM_BYTES = 1_000_000  # etcd takes 1.5 MiB a request, and KubeRay adds its status to the object
 
 
 @dataclass(frozen=True, slots=True)

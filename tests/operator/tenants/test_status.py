@@ -71,7 +71,7 @@ CASES = [
     pytest.param({"spec": {"compute": "Dedicated"}, "status": {"compute": "Shared"}}, {}, "ComputeReady",
                  ("False", "Moving"), id="a tenant on its way to another cluster"),
     pytest.param({"spec": {"compute": "Dedicated"}, "status": {"compute": "Shared"}},
-                 {"gateway": GatewayView(arrived=True)}, "ComputeReady", ("True", "Placed"), id="a tenant that arrived"),
+                 {"gateway": GatewayView(arrived=True)}, "ComputeReady", ("True", "Placed"), id="one that arrived"),
     pytest.param({}, {"gateway": GatewayView()}, "GatewayReady", ("False", "Waiting"), id="gateway not asked for"),
     pytest.param({}, {"gateway": GatewayView(problem=ServeUnavailableError("down"))}, "GatewayReady",
                  ("Unknown", "DataPlaneUnavailable"), id="ray does not answer"),
