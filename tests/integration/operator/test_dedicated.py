@@ -76,7 +76,7 @@ async def test_from_apply_to_serving_to_gone(
 
 
 def refused_to_people(cluster: Any) -> None:
-    """The tenant's own people cannot change the cluster that serves them, even with every right."""
+    """The tenant's own people cannot change the cluster that serves them."""
     patch = '{"spec":{"suspend":true}}'
     with pytest.raises(subprocess.CalledProcessError) as refused:
         cluster.run(
