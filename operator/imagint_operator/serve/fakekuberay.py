@@ -124,7 +124,7 @@ class FakeKubeRay:
             if cluster is not None:
                 words = self._words(cluster, now)
                 apps = {app: {"status": word} for app, word in words.items()}
-                status[name] = {"rayClusterName": cluster.name, "applicationStatuses": apps}
+                status[name] = {"rayClusterName": cluster.name} | ({"applicationStatuses": apps} if apps else {})
         return status
 
     def _words(self, cluster: _Cluster, now: float) -> dict[str, str]:

@@ -100,8 +100,12 @@ async def accepted_by_the_walls(cluster: Any) -> None:
 async def test_a_tenant_moves_there_and_back(
     bench: Any, cluster: Any, kuberay: FakeKubeRay, eventually: Callable[..., Any]
 ) -> None:
-    placed = lambda: (cluster.get("tenant", "mover") or {}).get("status", {}).get("compute")  # noqa: E731
-    here = lambda: "mover.gateway" in bench.serve.names  # noqa: E731
+    def placed() -> object:
+        return (cluster.get("tenant", "mover") or {}).get("status", {}).get("compute")
+
+    def here() -> bool:
+        return "mover.gateway" in bench.serve.names
+
     async with bench.operator():
         await applied(cluster, tenant("mover", "Shared", storage=NETWORK))
         await eventually(placed, "Shared")
