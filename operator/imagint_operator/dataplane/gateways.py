@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
+from imagint_operator import fences
 from imagint_operator.dataplane.answers import (
     Commit,
     Fence,
@@ -52,11 +53,17 @@ class RetentionRuns(Steps):
 class Gateways(Steps):
     """Calls the Gateway of any tenant."""
 
-    def __init__(self, serve_url: str, token_file: Path, address: Callable[[str], str] = lambda _tenant: "") -> None:
+    def __init__(
+        self,
+        serve_url: str,
+        token_file: Path,
+        fence: fences.Fence | None = None,
+        address: Callable[[str], str] = lambda _tenant: "",
+    ) -> None:
         """`address` answers where a tenant's Serve is, when not at `serve_url`."""
-        door = Door(serve_url.rstrip("/"), token_file, Failures("the Gateway", _unavailable, _refused))
-        super().__init__(door, address)
-        self.retention = RetentionRuns(door, address)
+        failures = Failures("the Gateway", _unavailable, _refused)
+        super().__init__(Door(serve_url.rstrip("/"), token_file, failures, fence), address)
+        self.retention = RetentionRuns(self._door, address)
 
     async def close(self) -> None:
         """Give the connections back."""

@@ -40,6 +40,8 @@ class KubeRayServe:
         self._client = client
         self._place = place
         self._settings = settings
+        self._version: tuple[str, str] | None = None
+        self._seen: Mapping[str, Deployed] = {}
 
     async def close(self) -> None:
         """Nothing of its own to give back: the client is the operator's."""
@@ -47,7 +49,11 @@ class KubeRayServe:
     async def observe(self) -> Mapping[str, Deployed]:
         """See the port."""
         live = await self._get()
-        return {} if live is None else deployed(live, self._place, self._settings)
+        version = (live["metadata"]["uid"], live["metadata"]["resourceVersion"]) if live is not None else None
+        if version != self._version:  # what did not change stays the same object: comparing it again costs nothing
+            self._seen = {} if live is None else deployed(live, self._place, self._settings)
+            self._version = version
+        return self._seen
 
     async def replace(self, applications: Sequence[Application]) -> None:
         """See the port. Without applications there is no RayService, and so no pod."""

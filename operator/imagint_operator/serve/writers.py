@@ -7,17 +7,20 @@ how many clusters there are. The writer of a tenant that has left goes once noth
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from imagint_operator import names
 from imagint_operator.api.tenants import Compute, Tenant
 from imagint_operator.errors import OperatorError, ServeUnavailableError
+from imagint_operator.fences import Fence
 from imagint_operator.kube.client import KubeClient
+from imagint_operator.kube.readers import Reader
 from imagint_operator.kube.resources import RAY_SERVICES, ObjectKey
 from imagint_operator.serve import places
-from imagint_operator.serve.applications import render
+from imagint_operator.serve.applications import Application
 from imagint_operator.serve.kuberay import KubeRayServe
 from imagint_operator.serve.rayservices import Place
+from imagint_operator.serve.rendering import Rendered
 from imagint_operator.serve.rest import RestServe
 from imagint_operator.serve.views import SERVE, ServeView
 from imagint_operator.serve.writer import ServeWriter
@@ -28,11 +31,11 @@ Notify = Callable[[ObjectKey], None]
 _Signature = tuple[object, ...]
 
 
-def serve_port(client: KubeClient, settings: Settings) -> RestServe | KubeRayServe:
+def serve_port(client: KubeClient, settings: Settings, fence: Fence | None = None) -> RestServe | KubeRayServe:
     """The adapter of the cluster that tenants share, as the settings say."""
     if settings.ray is Ray.KUBERAY:
         return KubeRayServe(client, Place(names.PLATFORM_NAMESPACE), settings)
-    return RestServe(settings.ray_dashboard, settings.ray_token_file, settings.serve_url)
+    return RestServe(settings.ray_dashboard, settings.ray_token_file, settings.serve_url, fence=fence)
 
 
 def serve_key(tenant: str) -> ObjectKey:
@@ -46,6 +49,7 @@ class ServeWriters:
     def __init__(
         self,
         client: KubeClient,
+        reader: Reader,
         shared: RestServe | KubeRayServe,
         settings: Settings,
         *,
@@ -53,10 +57,12 @@ class ServeWriters:
         notify: Notify,
     ) -> None:
         self._client = client
+        self._reader = reader
         self._settings = settings
         self._clock = clock
         self._notify = notify
-        self._shared = ServeWriter(client, shared, settings, clock=clock, notify=notify)
+        self._rendered = Rendered(settings)
+        self._shared = ServeWriter(reader, shared, settings, clock=clock, notify=notify)
         self._own: dict[str, ServeWriter] = {}
         self._homes: dict[str, Compute] = {}
         self._told: dict[str, _Signature] = {}
@@ -71,6 +77,10 @@ class ServeWriters:
         finally:  # a shared cluster that is down keeps nobody else waiting
             await self._look_for_own()
 
+    def pause(self) -> float:
+        """How long to let changes of the shared cluster gather before it is looked at again."""
+        return self._shared.pause
+
     def view(self, tenant: Tenant) -> ServeView | None:
         """What the writers last saw of a tenant: at its home, and whether it has arrived at its new place."""
         refusal = places.refusal(tenant, self._settings)
@@ -81,7 +91,8 @@ class ServeWriters:
         views = {Compute.SHARED: self._shared.view, Compute.DEDICATED: own.view if own else None}
         here = views[home]
         if own is None and refusal is not None and self._shared.view is not None:
-            here = ServeView(leaving=self._shared.view.leaving, problem=_unreachable(tenant))
+            shared = self._shared.view
+            here = ServeView(leaving=shared.leaving, problem=_unreachable(tenant), seen_at=shared.seen_at)
         seen = [view for view in views.values() if view is not None]
         if here is None or (own is not None and len(seen) < len(views)):
             return None  # one of them was not looked at yet
@@ -96,6 +107,7 @@ class ServeWriters:
             problem=here.problem or next((view.problem for view in seen if _leaves(tenant) and view.problem), None),
             arrived=refusal is None and tenant.spec.compute is not home and gateway is not None and gateway.running,
             refusal=refusal,
+            seen_at=min((view.seen_at for view in seen if view.seen_at is not None), default=None),
         )
 
     def address(self, tenant: str) -> str:
@@ -117,7 +129,7 @@ class ServeWriters:
         if tenant not in self._own:
             port = KubeRayServe(self._client, Place(names.namespace_of(tenant), tenant), self._settings)
             self._own[tenant] = ServeWriter(
-                self._client, port, self._settings, clock=self._clock, notify=self._notify, tenant=tenant
+                self._reader, port, self._settings, clock=self._clock, notify=self._notify, tenant=tenant
             )
         return self._own[tenant]
 
@@ -127,8 +139,11 @@ class ServeWriters:
         if self._settings.ray_image is None:
             return
         dedicated = {tenant.name: tenant for tenant in self._shared.tenants if self._concerns(tenant)}
+        theirs: dict[str, list[Application]] = {}
+        for app in self._rendered.of(dedicated.values(), self._shared.models).values():
+            theirs.setdefault(app.name.partition(".")[0], []).append(app)
         for tenant in dedicated.values():
-            signature = self._signature(tenant)
+            signature = self._signature(tenant, theirs.get(tenant.name, ()))
             if self._told.get(tenant.name) != signature:
                 self._told[tenant.name] = signature
                 self._notify(serve_key(tenant.name))
@@ -139,14 +154,10 @@ class ServeWriters:
     def _concerns(self, tenant: Tenant) -> bool:
         return Compute.DEDICATED in (places.home(tenant), tenant.spec.compute) or tenant.name in self._own
 
-    def _signature(self, tenant: Tenant) -> _Signature:
+    def _signature(self, tenant: Tenant, apps: Iterable[Application]) -> _Signature:
         wanted = places.places(tenant, self._settings)
-        apps = render([tenant], self._shared.models, self._settings)
-        return (
-            tenant.metadata.uid,
-            tuple(sorted(wanted)),
-            tuple((app.name, app.digest, app.generation) for app in apps),
-        )
+        told = tuple((app.name, app.digest, app.generation) for app in apps)
+        return (tenant.metadata.uid, tuple(sorted(wanted)), told)
 
     async def _search(self) -> None:
         """Once: clusters that an operator before this one made and was stopped before it could remove."""

@@ -70,7 +70,9 @@ def test_a_shared_cluster_on_kuberay_keeps_no_data_without_a_volume(make_tenant:
 def test_a_tenant_without_a_key_or_on_its_way_out_is_served_nowhere(make_tenant: MakeTenant, kuberay: Settings) -> None:
     leaving = {"deletionTimestamp": "2026-11-23T12:00:00Z"}
     shred = {"deletion": {"policy": "Shred"}}
-    assert places(make_tenant(), kuberay) == places(make_tenant(spec=shred, status=KEY, **leaving), kuberay) == set()
+    recorded = {"deletion": {"step": "Drain", "startedAt": "2026-11-23T12:00:01Z"}}
+    gone = make_tenant(spec=shred, status=KEY | recorded, **leaving)
+    assert places(make_tenant(), kuberay) == places(gone, kuberay) == set()
 
 
 def test_each_place_has_its_address(make_tenant: MakeTenant, settings: Settings) -> None:
