@@ -1,4 +1,4 @@
-"""Reads what there is of a model: its tenant, its application, its tenant's Gateway. Changes nothing."""
+"""Reads what there is of a model: its tenant, its revisions' applications, its tenant's Gateway. Changes nothing."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ async def observe(client: KubeClient, model: ModelDeployment, view: ServeView | 
     tenant = Tenant.model_validate(found) if found else None
     if view is None or tenant is None:
         return Observed(tenant=tenant)
-    app = view.apps.get(names.generator_app(tenant.name, model.name))
-    gateway = view.apps.get(names.gateway_app(tenant.name))
-    return Observed(tenant, app, gateway, view.problem)
+    prefix = names.generator_app(tenant.name, model.name, "")
+    apps = {app.removeprefix(prefix): state for app, state in view.apps.items() if app.startswith(prefix)}
+    return Observed(tenant, apps, view.apps.get(names.gateway_app(tenant.name)), view.problem)
