@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from imagint_operator import names
 from imagint_operator.api.models import ModelDeployment, ModelDeploymentStatus
 from imagint_operator.api.tenants import Tenant
 from imagint_operator.kube.resources import ObjectKey
@@ -52,8 +51,3 @@ def written() -> Callable[..., ModelDeployment]:
         return model.model_copy(update={"status": parsed})
 
     return write
-
-
-@pytest.fixture
-def app_of() -> Callable[[str], str]:
-    return lambda revision: names.generator_app("acme", "shapes", revision)

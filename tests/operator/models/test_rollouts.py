@@ -16,7 +16,7 @@ from imagint_operator.api.tenants import Tenant
 from imagint_operator.conditions import find
 from imagint_operator.kube.resources import ObjectKey
 from imagint_operator.models.observations import Observed, Tried
-from imagint_operator.models.plan import AskWriter, Probe, Probed, Try, kind_of, plan, trial
+from imagint_operator.models.plan import PAUSE, AskWriter, Probe, Probed, Try, kind_of, plan, trial
 from imagint_operator.models.status import status
 from imagint_operator.serve.ports import AppStatus
 from imagint_operator.serve.revisions import Route, revision_of, route, running, template_of
@@ -49,7 +49,8 @@ def tried(serve: Look, written: Write, now: datetime) -> Callable[..., ModelDepl
     """Take a model's candidate as far as it goes, answering every try alike."""
 
     def drive(model: ModelDeployment, answer: Tried | None, at: datetime = now) -> ModelDeployment:
-        for _ in range(20):
+        for look in range(20):
+            at = at if look == 0 else at + PAUSE
             observed, outcome = serve(model), {}
             for action in plan(model, observed, at):
                 if isinstance(action, Try) and answer is not None:
@@ -58,7 +59,7 @@ def tried(serve: Look, written: Write, now: datetime) -> Callable[..., ModelDepl
                 elif isinstance(action, Probe):
                     outcome = {"passed": ProbeStatus(config_digest=action.digest, at=at, milliseconds=5)}
             after = written(model, observed, at, **outcome)
-            if after == model:
+            if after == model and not outcome:
                 return model
             model = after
         raise AssertionError("it never comes to rest")
@@ -82,6 +83,7 @@ def test_a_good_second_revision_takes_over_and_the_first_goes_when_the_gateway_l
 ) -> None:
     first = tried(make_model(), GOOD)
     model = tried(edited(first, make_model, **SECOND), GOOD)
+    assert [reason(model, each) for each in ("Ready", "RolledOut")] == ["True Ready", "True Promoted"]
     assert model.status.rollout.serving.revision == revision(model)  # type: ignore[union-attr]
     assert set(running(model.status.rollout)) == {revision(first), revision(model)}
     later = now + timedelta(seconds=31)
@@ -129,14 +131,15 @@ def test_a_further_edit_replaces_the_candidate(make_model: Make, serve: Look, wr
 
 
 @pytest.mark.parametrize(
-    ("state", "why"),
+    "ended",
     [
-        pytest.param(AppStatus.DEPLOYING, "DeadlineExceeded", id="one that starts for ever"),
-        pytest.param(AppStatus.DEPLOY_FAILED, "DeployFailed", id="one that cannot start"),
+        pytest.param((AppStatus.DEPLOYING, "DeadlineExceeded"), id="one that starts for ever"),
+        pytest.param((AppStatus.DEPLOY_FAILED, "DeployFailed"), id="one that cannot start"),
     ],
 )
 def test_the_deadline_ends_it(make_model: Make, serve: Look, written: Write, now: datetime, tried: Any,
-                              state: AppStatus, why: str) -> None:  # fmt: skip
+                              ended: tuple[AppStatus, str]) -> None:  # fmt: skip
+    state, why = ended
     model = edited(tried(make_model(), GOOD), make_model, **SECOND)
     model = written(model, serve(model), now)
     states = {"r" + revision(model): state}
