@@ -86,7 +86,7 @@ def test_a_good_second_revision_takes_over_and_the_first_goes_when_the_gateway_l
     assert [reason(model, each) for each in ("Ready", "RolledOut")] == ["True Ready", "True Promoted"]
     assert model.status.rollout.serving.revision == revision(model)  # type: ignore[union-attr]
     assert set(running(model.status.rollout)) == {revision(first), revision(model)}
-    later = now + timedelta(seconds=31)
+    later = now + timedelta(seconds=90)
     unaware = serve(model, gateway=AppStatus.DEPLOYING)
     assert written(model, unaware, later).status.rollout.retiring is not None
     model = tried(model, GOOD, later)
