@@ -84,7 +84,7 @@ def test_a_good_second_revision_takes_over_and_the_first_goes_when_the_gateway_l
     first = tried(make_model(), GOOD)
     model = tried(edited(first, make_model, **SECOND), GOOD)
     assert [reason(model, each) for each in ("Ready", "RolledOut")] == ["True Ready", "True Promoted"]
-    assert model.status.rollout.serving.revision == revision(model)  # type: ignore[union-attr]
+    assert model.status.rollout.serving.revision == revision(model)
     assert set(running(model.status.rollout)) == {revision(first), revision(model)}
     later = now + timedelta(seconds=90)
     unaware = serve(model, gateway=AppStatus.DEPLOYING)
@@ -104,7 +104,7 @@ def test_a_failing_revision_is_kept_aside_and_the_old_serves(
     first = tried(make_model(), GOOD)
     model = tried(edited(first, make_model, **SECOND), answer)
     candidate = model.status.rollout.candidate
-    assert (candidate.state, candidate.reason, candidate.attempts) == (CandidateState.FAILED, why, 3)  # type: ignore[union-attr]
+    assert (candidate.state, candidate.reason, candidate.attempts) == (CandidateState.FAILED, why, 3)
     assert set(running(model.status.rollout)) == {revision(first)}
     assert [reason(model, each) for each in ("Ready", "RolledOut")] == ["True Ready", f"False {why}"]
 
@@ -113,7 +113,7 @@ def test_an_edit_back_ends_the_rollout_at_once(make_model: Make, serve: Look, wr
                                                tried: Any) -> None:  # fmt: skip
     first = tried(make_model(), GOOD)
     model = tried(edited(first, make_model, **SECOND), None)
-    assert model.status.rollout.candidate.state is CandidateState.PROBING  # type: ignore[union-attr]
+    assert model.status.rollout.candidate.state is CandidateState.PROBING
     back = edited(model, make_model)
     back = written(back, serve(back), now)
     assert back.status.rollout.candidate is None
