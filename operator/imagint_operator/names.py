@@ -59,6 +59,6 @@ def gateway_app(tenant: str) -> str:
     return f"{tenant}.gateway"
 
 
-def generator_app(tenant: str, model: str) -> str:
-    """The Serve application of one model."""
-    return f"{tenant}.model.{model}"
+def generator_app(tenant: str, model: str, revision: str) -> str:
+    """The Serve application of one revision of a model."""
+    return f"{tenant}.model.{model}.{revision}"

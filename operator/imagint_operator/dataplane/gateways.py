@@ -12,14 +12,16 @@ from imagint_operator.dataplane.answers import (
     Fence,
     GatewayStatus,
     ModelProbe,
+    ModelTrial,
     Retention,
     Waiting,
 )
-from imagint_operator.dataplane.http import Door, Failures
+from imagint_operator.dataplane.http import Door, Failures, JsonObject
 from imagint_operator.dataplane.steps import LONG_SECONDS, Steps, parsed
 from imagint_operator.errors import DataPlaneRefusedError, DataPlaneUnavailableError, OperatorError
 
 GLANCE_SECONDS = 3.0
+TRIAL_SECONDS = 330.0
 
 
 def _unavailable(message: str, after: float) -> OperatorError:
@@ -81,6 +83,11 @@ class Gateways(Steps):
         """Have the model make a tiny picture."""
         answer = await self._send(tenant, "POST", f"models/{model}/probe", {}, seconds=LONG_SECONDS)
         return parsed(ModelProbe, answer[1])
+
+    async def try_revision(self, tenant: str, model: str, body: JsonObject) -> ModelTrial:
+        """Have a revision make test pictures, and have them judged where they are made."""
+        answer = await self._send(tenant, "POST", f"models/{model}/trial", body, seconds=TRIAL_SECONDS)
+        return parsed(ModelTrial, answer[1])
 
     async def fence(
         self, tenant: str, request: str, *, subject: str, categories: tuple[str, ...], received_at: datetime

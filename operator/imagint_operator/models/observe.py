@@ -1,4 +1,4 @@
-"""Reads what there is of a model: its tenant, its application, its tenant's Gateway. Changes nothing."""
+"""Reads what there is of a model: its tenant, its revisions' applications, its tenant's Gateway. Changes nothing."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ async def observe(reader: Reader, model: ModelDeployment, look: Callable[[Tenant
     view = look(tenant) if tenant else None
     if view is None or tenant is None:
         return Observed(tenant=tenant)
-    app = view.apps.get(names.generator_app(tenant.name, model.name))
+    prefix = names.generator_app(tenant.name, model.name, "")
+    apps = {app.removeprefix(prefix): state for app, state in view.apps.items() if app.startswith(prefix)}
     gateway = view.apps.get(names.gateway_app(tenant.name))
-    return Observed(tenant, app, gateway, view.problem, view.refusal if app is None else None)
+    return Observed(tenant, apps, gateway, view.problem, None if apps else view.refusal)

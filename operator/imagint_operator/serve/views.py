@@ -11,6 +11,7 @@ from imagint_operator.errors import OperatorError
 from imagint_operator.kube.resources import ObjectKey
 from imagint_operator.serve.places import Refusal
 from imagint_operator.serve.ports import AppStatus
+from imagint_operator.serve.revisions import Route
 
 SERVE = ObjectKey("Serve", "", "applications")
 
@@ -24,6 +25,8 @@ class AppState:
     digest: str
     status: AppStatus
     current: bool
+    routes: Mapping[str, Route] = field(default_factory=dict)
+    """Of a Gateway: where it finds each model, once it runs."""
 
     @property
     def running(self) -> bool:

@@ -177,4 +177,5 @@ def _live(config: Mapping[str, Any]) -> list[Any]:
 
 def _state(wanted: Application, deployed: Deployed | None) -> AppState:
     status = deployed.status if deployed else AppStatus.NOT_STARTED
-    return AppState(wanted.source, wanted.generation, wanted.digest, status, _matches(deployed, wanted))
+    current = _matches(deployed, wanted)
+    return AppState(wanted.source, wanted.generation, wanted.digest, status, current, wanted.routes)

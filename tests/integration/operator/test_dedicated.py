@@ -15,8 +15,12 @@ from imagint_operator.kube.connections import Connection
 from imagint_operator.serve.fakekuberay import FakeKubeRay
 
 pytestmark = pytest.mark.stack
-NETWORK = {"database": "postgresql://db/x", "objects": "s3://x", "treeCopies": ["s3://copies/x"]}
 GONE_SECONDS = 120.0  # the garbage collector learns of a new kind within half a minute
+
+
+def network(name: str) -> dict[str, Any]:
+    """Storage that is reached over the network, and that no other Tenant names."""
+    return {"database": f"postgresql://db/{name}", "objects": f"s3://{name}", "treeCopies": [f"s3://copies/{name}"]}
 
 
 def tenant(name: str, compute: str, **spec: Any) -> dict[str, Any]:
@@ -60,7 +64,7 @@ async def test_from_apply_to_serving_to_gone(
         "spec": {"source": {"type": "Bundled", "name": "shapes"}},
     }  # fmt: skip
     async with bench.operator():
-        await applied(cluster, tenant("alone", "Dedicated", storage=NETWORK))
+        await applied(cluster, tenant("alone", "Dedicated", storage=network("alone")))
         await eventually(lambda: cluster.condition("tenant", "alone", "GatewayReady"), ("True", "Serving"), seconds=30)
         assert cluster.condition("tenant", "alone", "ComputeReady") == ("True", "Placed")
         await applied(cluster, model)
@@ -107,11 +111,11 @@ async def test_a_tenant_moves_there_and_back(
         return "mover.gateway" in bench.serve.names
 
     async with bench.operator():
-        await applied(cluster, tenant("mover", "Shared", storage=NETWORK))
+        await applied(cluster, tenant("mover", "Shared", storage=network("mover")))
         await eventually(placed, "Shared")
         await eventually(here)
         kuberay.paused = True
-        await applied(cluster, tenant("mover", "Dedicated", storage=NETWORK))
+        await applied(cluster, tenant("mover", "Dedicated", storage=network("mover")))
         moving = lambda: cluster.condition("tenant", "mover", "ComputeReady")  # noqa: E731
         await eventually(moving, ("False", "Moving"))
         await eventually(lambda: ray_service(cluster, "tenant-mover") is not None)
@@ -120,7 +124,7 @@ async def test_a_tenant_moves_there_and_back(
         kuberay.paused = False
         await eventually(placed, "Dedicated", seconds=30)
         await eventually(here, False)
-        await applied(cluster, tenant("mover", "Shared", storage=NETWORK))
+        await applied(cluster, tenant("mover", "Shared", storage=network("mover")))
         await eventually(placed, "Shared", seconds=30)
         assert here()
         await eventually(lambda: ray_service(cluster, "tenant-mover"), None, seconds=GONE_SECONDS)
@@ -146,6 +150,6 @@ async def test_without_kuberay_a_dedicated_tenant_is_told_so(
     bench: Any, cluster: Any, eventually: Callable[..., Any]
 ) -> None:
     async with bench.operator():
-        await applied(cluster, tenant("hopeful", "Dedicated", storage=NETWORK))
+        await applied(cluster, tenant("hopeful", "Dedicated", storage=network("hopeful")))
         told = lambda: cluster.condition("tenant", "hopeful", "Ready")  # noqa: E731
         await eventually(told, ("False", "KubeRayNotConfigured"))

@@ -19,6 +19,7 @@ from imagint_operator.serve.applications import generator
 from imagint_operator.serve.kuberay import deployed
 from imagint_operator.serve.ports import AppStatus
 from imagint_operator.serve.rayservices import Place, render, undeclared
+from imagint_operator.serve.revisions import revision_of, template_of
 from imagint_operator.settings import Settings
 
 MakeTenant = Callable[..., Tenant]
@@ -48,7 +49,9 @@ def apps(make_tenant: MakeTenant, make_model: MakeModel, kuberay: Settings) -> l
         {"accelerator": {"type": "GPU", "count": 4, "product": H100}, "replicas": {"min": 1, "max": 2}},
     ]
     models = [make_model(f"m{at}", spec=spec) for at, spec in enumerate(specs)]
-    return [generator(make_tenant(), model, kuberay).config for model in models]
+    templates = [template_of(model.spec) for model in models]
+    made = [(model, revision_of(template), template) for model, template in zip(models, templates, strict=True)]
+    return [generator(make_tenant(), *revision, kuberay).config for revision in made]
 
 
 CHANGES: list[Any] = [
