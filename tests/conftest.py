@@ -6,16 +6,22 @@ that tests of several folders use: one a process, a new database a test.
 
 from __future__ import annotations
 
+import base64
 import itertools
 import os
+import subprocess
+import time
 from collections.abc import Callable, Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pytest
+import yaml
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from imagint_dev import postgres as servers
+from imagint_dev.stack import Stack
+from imagint_operator.kube.connections import Connection
 
 
 class OneFolderOneProcess(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
@@ -76,3 +82,75 @@ def new_database(postgres: servers.PostgresServer) -> Iterator[Callable[..., str
 
 
 _numbers = itertools.count(1)
+
+
+KUBERAY_ACCOUNT = """
+apiVersion: v1
+kind: Namespace
+metadata: {name: kuberay-system}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: kuberay-operator, namespace: kuberay-system}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: kuberay-operator}
+rules:
+- {apiGroups: [ray.io], resources: [rayservices, rayservices/status], verbs: [get, list, watch, patch, update]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: kuberay-operator}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: kuberay-operator}
+subjects: [{kind: ServiceAccount, name: kuberay-operator, namespace: kuberay-system}]
+"""
+
+
+@pytest.fixture(scope="session")
+def kuberay_crds() -> Path:
+    """The folder of KubeRay's own CRDs, which the repository does not copy. Skips loudly without, and fails in CI."""
+    root = Path(__file__).parents[1]
+    named = os.environ.get("IMAGINT_KUBERAY_CRDS")
+    places = [Path(named)] if named else [root / "shared/kuberay", *(up / "shared/kuberay" for up in root.parents[:2])]
+    found = next((place for place in places if (place / "ray.io_rayservices.yaml").is_file()), None)
+    if found is None:
+        reason = (
+            "KubeRay's CRDs are missing: put ray.io_rayservices.yaml of a KubeRay release (its folder "
+            "ray-operator/config/crd/bases) into a folder and name it in IMAGINT_KUBERAY_CRDS"
+        )
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return found
+
+
+def wait_for_rayservices(stack: Stack) -> None:
+    """Waits until the apiserver serves RayServices."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            stack.kubectl("get", "rayservices", "-A")
+        except subprocess.CalledProcessError:
+            assert time.monotonic() < deadline, "RayServices are not served"
+            time.sleep(0.2)
+        else:
+            return
+
+
+@pytest.fixture(scope="session")
+def install_kuberay(kuberay_crds: Path) -> Callable[[Stack], Connection]:
+    """Installs KubeRay's CRD and account into a stack, and answers how its operator connects. Nothing of it runs."""
+
+    def install(stack: Stack) -> Connection:
+        manifest = str(kuberay_crds / "ray.io_rayservices.yaml")
+        stack.kubectl("apply", "--server-side", "-f", manifest)
+        wait_for_rayservices(stack)
+        stack.kubectl("apply", "-f", "-", stdin=KUBERAY_ACCOUNT)
+        cluster = yaml.safe_load(stack.kubeconfig.read_text())["clusters"][0]["cluster"]
+        data = cluster.get("certificate-authority-data")
+        authority = base64.b64decode(data).decode() if data else Path(cluster["certificate-authority"]).read_text()
+        token = stack.token("kuberay-system", "kuberay-operator", seconds=3600)
+        return Connection(cluster["server"].rstrip("/"), authority, None, token)
+
+    return install

@@ -62,9 +62,8 @@ from imagint_operator.requests.execute import Peers
 from imagint_operator.retention.controller import RetentionController
 from imagint_operator.retention.execute import Peers as RetentionPeers
 from imagint_operator.runtime import Controller, Runtime
-from imagint_operator.serve.rest import RestServe
 from imagint_operator.serve.views import SERVE
-from imagint_operator.serve.writer import ServeWriter
+from imagint_operator.serve.writers import ServeWriters, serve_port
 from imagint_operator.settings import Settings
 from imagint_operator.tenants.certificates import Issuer as ShredIssuer
 from imagint_operator.tenants.controller import TenantController
@@ -103,6 +102,7 @@ RECORDS: dict[str, Callable[[KubeClient, Reader, Recorder, World], Controller]] 
     DATA_PROCESSORS.kind: ProcessorController,
 }
 SINGLES = (SERVE, TRUST, VAULT)
+FIRST = frozenset(key.kind for key in SINGLES)  # by kind: a tenant's own cluster has a key of its own
 _log = logging.getLogger(__name__)
 
 
@@ -152,23 +152,19 @@ async def assembled(
     fence = fence or unfenced()
     async with contextlib.AsyncExitStack() as stack:
         client = await stack.enter_async_context(KubeClient(connections.load(settings.kubeconfig), fence=fence))
-        gateways = Gateways(settings.serve_url, settings.dataplane_token_file, fence)
-        prober = Prober(settings.prober_url, settings.prober_token_file, fence)
-        serve = RestServe(settings.ray_dashboard, settings.ray_token_file, settings.serve_url, fence=fence)
-        recipients = Recipients(keys.signer, clock, fence)
-        for part in (gateways, prober, serve, recipients):
-            stack.push_async_callback(part.close)
-        queue: WorkQueue[ObjectKey] = WorkQueue(first=lambda key: key in SINGLES)
+        queue: WorkQueue[ObjectKey] = WorkQueue(first=lambda key: key.kind in FIRST)
         reader = LiveReader(client) if caches is None else CachedReader(client, caches)
         if caches is not None:
             client.wrote = caches.wrote
-        writer = ServeWriter(reader, serve, settings, clock=clock, notify=queue.add)
+        shared = serve_port(client, settings, fence)
+        writers = ServeWriters(client, reader, shared, settings, clock=clock, notify=queue.add)
+        gateways = Gateways(settings.serve_url, settings.dataplane_token_file, fence, writers.address)
+        prober = Prober(settings.prober_url, settings.prober_token_file, fence)
+        recipients = Recipients(keys.signer, clock, fence)
+        for part in (gateways, prober, shared, recipients):
+            stack.push_async_callback(part.close)
         world = World(
-            clock,
-            settings.resync_seconds,
-            lambda: writer.view,
-            Waker(queue, lambda: writer.pause),
-            rest=Rest(settings, caches),
+            clock, settings.resync_seconds, writers.view, Waker(queue, writers.pause), rest=Rest(settings, caches)
         )
         ring, recorder = KeyRing(keys.admin, fence), Recorder(client, socket.gethostname())
         peers = Peers(client, reader, ring, gateways, prober, keys.signer, recipients, _issuer(settings), clock, _salt)
@@ -180,7 +176,7 @@ async def assembled(
             DATA_SUBJECT_REQUESTS.kind: RequestController(peers, recorder, world),
             RETENTION: RetentionController(client, reader, RetentionPeers(ring, gateways.retention), recorder, world),
             **{kind: controller(client, reader, recorder, world) for kind, controller in RECORDS.items()},
-            SERVE.kind: writer,
+            SERVE.kind: writers,
             TRUST.kind: TrustController(client, keys.signer),
             VAULT.kind: VaultWatch(ring, reader, Everybody(reader, queue)),
         }

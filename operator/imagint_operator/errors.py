@@ -10,12 +10,14 @@ OperatorError
 │   ├── FencedError               another operator may hold the Lease: this one writes nothing
 │   ├── VaultUnavailableError     Vault sealed or unreachable
 │   ├── ServeUnavailableError     Ray's dashboard unreachable
+│   │   └── RayServiceNotInstalledError  the apiserver knows no RayService, or none of our version
 │   ├── DataPlaneUnavailableError a Gateway unreachable or not ready
 │   └── ProberUnavailableError    the prober unreachable or not ready
 └── PermanentError                trying again changes nothing until the object changes
     ├── KubeForbiddenError        the operator lacks a right
     ├── KubeInvalidError          the apiserver refuses what we wrote
     ├── ServeRefusedError         Serve refuses the configuration
+    │   └── RayServiceRefusedError   the apiserver refuses the RayService, or it is too large
     ├── VaultRefusedError         Vault refuses the operator
     ├── DataPlaneRefusedError     a Gateway refuses the step (code)
     ├── ProberRefusedError        the prober refuses the probe (code)
@@ -83,6 +85,12 @@ class ServeUnavailableError(RetryableError):
     reason = "DataPlaneUnavailable"
 
 
+class RayServiceNotInstalledError(ServeUnavailableError):
+    """The apiserver knows no RayService, or none of the version that we write."""
+
+    reason = "RayServiceNotInstalled"
+
+
 class DataPlaneUnavailableError(RetryableError):
     """A Gateway is unreachable or not ready."""
 
@@ -115,6 +123,12 @@ class ServeRefusedError(PermanentError):
     """Serve refuses the configuration."""
 
     reason = "ServeRefused"
+
+
+class RayServiceRefusedError(ServeRefusedError):
+    """The apiserver refuses the RayService, or it would be too large."""
+
+    reason = "RayServiceRefused"
 
 
 class VaultRefusedError(PermanentError):

@@ -10,6 +10,12 @@ PROBER = "imagint-prober"
 PROJECTOR = "imagint-projector"
 DATAPLANE = "imagint-dataplane"
 
+KUBERAY_NAMESPACE = "kuberay-system"
+RAY_SERVICE = "imagint"
+HANDOVER = "imagint-handover"
+
+PART = "imagint.ai/part"
+GPU_PRODUCT = "imagint.ai/gpu-product"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 TENANT_LABEL = "imagint.ai/tenant"
 TENANT_UID = "imagint.ai/tenant-uid"
@@ -53,6 +59,6 @@ def gateway_app(tenant: str) -> str:
     return f"{tenant}.gateway"
 
 
-def generator_app(tenant: str, model: str) -> str:
-    """The Serve application of one model."""
-    return f"{tenant}.model.{model}"
+def generator_app(tenant: str, model: str, revision: str) -> str:
+    """The Serve application of one revision of a model."""
+    return f"{tenant}.model.{model}.{revision}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
@@ -12,6 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from imagint_operator.errors import SettingsError
 
 PREFIX = "IMAGINT_"
+
+
+class Ray(StrEnum):
+    """Who runs the Ray cluster that tenants share."""
+
+    REST = "rest"
+    KUBERAY = "kuberay"
 
 
 class Settings(BaseModel):
@@ -31,6 +39,16 @@ class Settings(BaseModel):
     handover: Path
     data_root: Path
     copies_root: Path
+    ray: Ray = Ray.REST
+    ray_image: str | None = Field(default=None, max_length=500, pattern=r"^[^\s]+$")
+    ray_version: str | None = None
+    ray_authentication: bool = True
+    ray_mutual_tls: bool = False
+    ray_gateway_class: str | None = None
+    ray_data_claim: str | None = None
+    ray_worker_cpus: int = Field(default=4, ge=1, le=1024)
+    ray_worker_memory: str = Field(default="8Gi", pattern=r"^[1-9][0-9]*(Mi|Gi)$")
+    dedicated_serve_url: str = Field(default="http://{service}.{namespace}.svc:8000", pattern=r"^https?://")
     models_root: Path = Path("/srv/imagint/models")
     metrics_port: int = Field(default=0, ge=0, le=65535)
     metrics_host: str = "127.0.0.1"
@@ -44,6 +62,13 @@ class Settings(BaseModel):
     snapshot_retention_days: float = Field(default=30.0, ge=0)
     policy_version: str = "2024-08-02"
     image_digest: str | None = None
+
+    @model_validator(mode="after")
+    def _image_for_kuberay(self) -> Self:
+        """Refuse to run a shared cluster on KubeRay without knowing of which image."""
+        if self.ray is Ray.KUBERAY and self.ray_image is None:
+            raise ValueError("IMAGINT_RAY=kuberay needs IMAGINT_RAY_IMAGE, best with a digest")
+        return self
 
     @model_validator(mode="after")
     def _lease_ends_after_its_holder(self) -> Self:

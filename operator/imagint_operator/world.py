@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from imagint_operator.api.tenants import Tenant
 from imagint_operator.kube.resources import ObjectKey
 from imagint_operator.serve.views import ServeView
 from imagint_operator.times import Clock
@@ -23,7 +24,7 @@ class World:
 
     clock: Clock
     resync: float
-    view: Callable[[], ServeView | None]
+    view: Callable[[Tenant], ServeView | None]
     wake: Callable[[ObjectKey], None]
     turns: Turns = field(default_factory=Turns)
     rest: Callable[[str], float] = lambda _kind: REST_SECONDS

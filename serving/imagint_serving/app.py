@@ -27,7 +27,7 @@ def gateway(args: dict[str, Any]) -> Application:
 
 
 def generator(args: dict[str, Any]) -> Application:
-    """Return the application `<tenant>.model.<model deployment>`.
+    """Return the application `<tenant>.model.<model deployment>.<revision>`.
 
     Raises:
         pydantic.ValidationError: the arguments are not a `GeneratorConfig`.

@@ -70,7 +70,10 @@ class GatewayConfig(Config):
 class ModelSettings(Config):
     """One model as the tenant's callers may use it."""
 
-    app: str
+    app: str | None = None
+    """The revision that answers callers; none while no revision has passed its probe."""
+    candidate: str | None = None
+    """The revision that only probes reach."""
     max_pixels: Annotated[int, Field(gt=0)]
     max_steps: Annotated[int, Field(gt=0)]
     default_steps: Annotated[int, Field(gt=0)] | None = None
@@ -126,7 +129,7 @@ class Batching(Config):
 
 
 class GeneratorConfig(Config):
-    """Arguments of the app `<tenant>.model.<model deployment>`."""
+    """Arguments of the app `<tenant>.model.<model deployment>.<revision>`."""
 
     tenant: TenantName
     model: ModelName

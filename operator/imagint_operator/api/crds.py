@@ -73,6 +73,8 @@ DEFINITIONS = (
             Column("Source", ".spec.source.type"),
             condition("Ready", "Ready"),
             condition("Reason", "Ready", "reason"),
+            Column("Revision", ".status.rollout.serving.revision"),
+            condition("RolledOut", "RolledOut", "reason"),
             Column("Min", ".spec.replicas.min", type="integer"),
             Column("Max", ".spec.replicas.max", type="integer"),
             Column("Probe ms", ".status.probe.milliseconds", type="integer", priority=1),

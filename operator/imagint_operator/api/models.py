@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from imagint_operator.api.base import ApiModel, Conditions, Kind, Rule, name_rule, rules
+from imagint_operator.api.rollouts import MOST_PROMPTS, Rollout, RolloutStrategy
 
 NAME_PATTERN = r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$"
 
@@ -85,13 +86,20 @@ class Accelerator(ApiModel):
     """What one replica runs on."""
 
     model_config = ConfigDict(
-        json_schema_extra=rules(Rule("self.type != 'CPU' || self.count == 1", "a replica on CPU has a count of 1"))
+        json_schema_extra=rules(
+            Rule("self.type != 'CPU' || self.count == 1", "a replica on CPU has a count of 1"),
+            Rule("self.type == 'GPU' || !has(self.product)", "only an accelerator of type GPU has a product"),
+        )
     )
 
     type: AcceleratorType = AcceleratorType.AUTO
     """`CPU`, `GPU`, or whichever the node has."""
     count: Annotated[int, Field(ge=1, le=16)] = 1
     """How many of them for each replica."""
+    product: Annotated[
+        str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?$")
+    ] | (None) = None
+    """Which GPU: the value of the node label nvidia.com/gpu.product, such as `NVIDIA-H100-80GB-HBM3`."""
 
 
 class Replicas(ApiModel):
@@ -150,6 +158,16 @@ class ModelDeploymentSpec(ApiModel):
                 "int(self.defaults.size.split('x')[1]) <= self.limits.pixels",
                 "defaults.size has more pixels than limits.pixels allows",
             ),
+            Rule(
+                "!has(self.rollout.probe.prompts) || self.rollout.probe.prompts.all(p, "
+                "!has(p.steps) || p.steps <= self.limits.steps)",
+                "a probe's steps must not be greater than limits.steps",
+            ),
+            Rule(
+                "!has(self.rollout.probe.prompts) || self.rollout.probe.prompts.all(p, !has(p.size) || "
+                "int(p.size.split('x')[0]) * int(p.size.split('x')[1]) <= self.limits.pixels)",
+                "a probe's size has more pixels than limits.pixels allows",
+            ),
         )
     )
 
@@ -169,6 +187,123 @@ class ModelDeploymentSpec(ApiModel):
     """What one request may ask for."""
     defaults: Defaults = Defaults()
     """What a request gets that does not say."""
+    rollout: Rollout = Rollout()
+    """How a new revision comes into service."""
+
+
+class Template(ApiModel):
+    """What a revision is made of. Whatever else the spec says changes while it runs."""
+
+    source: Source
+    """Where its files come from."""
+    pipeline: Pipeline = Pipeline.TEXT_TO_IMAGE
+    """What it does."""
+    dtype: Dtype = Dtype.AUTO
+    """The numbers it computes with."""
+    accelerator: Accelerator = Accelerator()
+    """What one replica runs on."""
+
+
+Revision = Annotated[str, Field(min_length=8, max_length=8, pattern=r"^[0-9a-f]{8}$")]
+Score = Annotated[int, Field(ge=0, le=100)]
+Reason = Annotated[str, Field(max_length=64)]
+
+
+class CandidateState(StrEnum):
+    """How far a revision is that does not serve yet."""
+
+    STARTING = "Starting"
+    PROBING = "Probing"
+    FAILED = "Failed"
+
+
+class Outcome(StrEnum):
+    """What became of a revision."""
+
+    PROMOTED = "Promoted"
+    FAILED = "Failed"
+    REPLACED = "Replaced"
+
+
+class ServingRevision(ApiModel):
+    """The revision that answers the tenant's callers."""
+
+    revision: Revision
+    """Its digest."""
+    template: Template
+    """What it is made of: it is started from this again when the spec says something else already."""
+    since: datetime
+    """When it was promoted."""
+    score: Score | None = None
+    """How many of a hundred pictures were right."""
+    hashes: Annotated[
+        tuple[Annotated[str, Field(max_length=16, pattern=r"^[0-9a-f]{16}$")], ...], Field(max_length=MOST_PROMPTS)
+    ] = ()
+    """The hashes of its pictures, in the order of the probe's prompts."""
+
+
+class Candidate(ApiModel):
+    """The revision that has to pass its probe before it serves."""
+
+    revision: Revision
+    """Its digest."""
+    template: Template
+    """What it is made of."""
+    gate: Annotated[str, Field(max_length=16)]
+    """A digest of what is asked of it: when that changes, it is tried anew."""
+    strategy: RolloutStrategy = RolloutStrategy.SURGE
+    """What the revision in service does meanwhile."""
+    state: CandidateState = CandidateState.STARTING
+    """How far it is. One that failed does not run."""
+    reason: Reason | None = None
+    """Why it failed, in one word."""
+    score: Score | None = None
+    """How many of a hundred pictures were right at the last try."""
+    attempts: Annotated[int, Field(ge=0, le=10)] = 0
+    """How often it was tried."""
+    began: datetime
+    """When it was asked for."""
+    at: datetime
+    """When its state last changed."""
+
+
+class RetiringRevision(ApiModel):
+    """The revision before: it runs until the Gateway has let it go and what it was doing is done."""
+
+    revision: Revision
+    """Its digest."""
+    template: Template
+    """What it is made of."""
+    since: datetime
+    """When the next one was promoted."""
+
+
+class PastRevision(ApiModel):
+    """One line of the history."""
+
+    revision: Revision
+    """Its digest."""
+    outcome: Outcome
+    """What became of it."""
+    reason: Reason | None = None
+    """Why, in one word."""
+    score: Score | None = None
+    """How many of a hundred pictures were right."""
+    at: datetime
+    """When."""
+
+
+class RolloutStatus(ApiModel):
+    """Which revisions there are. Serve is told what stands here, so it is written before anything is switched."""
+
+    serving: ServingRevision | None = None
+    """The one that answers."""
+    candidate: Candidate | None = None
+    """The one that is tried, or that failed."""
+    retiring: RetiringRevision | None = None
+    """The one that is on its way out."""
+    history: Annotated[tuple[PastRevision, ...], Field(max_length=10)] = ()
+    """What became of the last ones, the newest first."""
 
 
 class ProbeStatus(ApiModel):
@@ -191,8 +326,11 @@ class ModelDeploymentStatus(ApiModel):
     """The Serve application that runs the model."""
     probe: ProbeStatus | None = None
     """The last picture that the operator had the model make."""
+    rollout: RolloutStatus = RolloutStatus()
+    """Which revisions there are."""
     conditions: Conditions = ()
-    """Ready on top; Deployed says what Ray Serve says, Answering what the Gateway's probe says."""
+    """Ready on top: the revision in service answers. Deployed says what Ray Serve says, Answering what the Gateway's
+    probe says, RolledOut whether what the spec asks for is what serves."""
 
 
 class ModelDeployment(Kind):

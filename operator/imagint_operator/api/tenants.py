@@ -177,7 +177,7 @@ class TenantSpec(ApiModel):
     residency: Residency
     """Where the tenant's data may lie."""
     compute: Compute = Compute.SHARED
-    """`Shared`: a Ray cluster beside other tenants. `Dedicated`: a cluster of its own (not carried out yet)."""
+    """`Shared`: a Ray cluster beside other tenants. `Dedicated`: one of its own, on KubeRay. A change moves it."""
     state: TenantState = TenantState.ACTIVE
     """`Suspended` refuses every generation and keeps all data and all rights."""
     quotas: Quotas = Quotas()
@@ -217,6 +217,8 @@ class TenantStatus(ApiModel):
     """The generation of the spec that this status is about."""
     namespace: ShortText | None = None
     """The tenant's namespace."""
+    compute: Compute | None = None
+    """Where the tenant is served now; differs from the spec while it moves, or when it cannot."""
     namespace_uid: Annotated[str, Field(max_length=64)] | None = None
     """Its uid: what makes it this Tenant's, whatever its labels say."""
     path: ShortText | None = None
@@ -228,7 +230,7 @@ class TenantStatus(ApiModel):
     deletion: DeletionStatus | None = None
     """How far the deletion has come; absent while the Tenant is not deleted, or its deletion is refused."""
     conditions: Conditions = ()
-    """Ready on top: NamespaceReady and KeyReady. GatewayReady and RetentionCurrent stand beside it."""
+    """Ready on top: NamespaceReady and KeyReady. GatewayReady, ComputeReady and RetentionCurrent stand beside it."""
 
 
 class Tenant(Kind):

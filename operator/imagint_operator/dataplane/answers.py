@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Answer(BaseModel):
@@ -40,6 +41,16 @@ class ModelProbe(Answer):
 
     ok: bool
     seconds: float = 0.0
+
+
+class ModelTrial(Answer):
+    """A revision was tried: how many of its pictures were right, and their hashes."""
+
+    ok: bool
+    seconds: float = 0.0
+    pictures: int = 0
+    right: int = 0
+    hashes: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")], ...] = Field(default=(), max_length=8)
 
 
 class Fence(Answer):

@@ -6,6 +6,7 @@ a version that Vault does not have, no success reported for what was not done.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -55,6 +56,9 @@ class FakeGateways(FakeServer):
         self.slice_paths = 10_000
         self.ready = True
         self.failing_models: set[str] = set()
+        self.scores: dict[str, int] = {}
+        self.trials: list[dict[str, Any]] = []
+        self.known: Callable[[str, str], set[str]] | None = None
         self._key_state = key_state
 
     def tenant(self, name: str) -> FakeTenant:
@@ -77,6 +81,8 @@ class FakeGateways(FakeServer):
                 return 200, body
             case "POST", ["models", model, "probe"]:
                 return error(503, "model_unavailable") if model in self.failing_models else (200, _PICTURE)
+            case "POST", ["models", model, "trial"]:
+                return self._try(name, model, body)
             case "POST", ["erasures"]:
                 return self._fence(self.tenant(name), body)
             case "GET", ["erasures", request]:
@@ -88,6 +94,17 @@ class FakeGateways(FakeServer):
             case _, ["retention", *which]:
                 return self._runs(name).answer(method, which, body)
         raise LookupError(path)
+
+    def _try(self, tenant: str, model: str, body: dict[str, Any]) -> Reply:
+        """A score by application: all right, unless told. One that the Gateway was not told of is not found."""
+        if self.known is not None and body["app"] not in self.known(tenant, model):
+            return error(404, "revision_not_found")
+        self.trials.append(body)
+        if model in self.failing_models:
+            return 200, {"ok": False, "problem": "unavailable", "seconds": 0.02}
+        hashes = [f"{zlib.crc32(each['prompt'].encode()):016x}" for each in body["prompts"]]
+        return 200, {"ok": True, "seconds": 0.02, "pictures": 100, "right": self.scores.get(body["app"], 100),
+                     "hashes": hashes}  # fmt: skip
 
     def _runs(self, name: str) -> FakeRuns:
         key = self._key_state(f"tenant-{name}")

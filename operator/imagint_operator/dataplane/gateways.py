@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,17 +13,19 @@ from imagint_operator.dataplane.answers import (
     Fence,
     GatewayStatus,
     ModelProbe,
+    ModelTrial,
     Progress,
     Restriction,
     Retention,
     Waiting,
 )
-from imagint_operator.dataplane.http import Door, Failures
+from imagint_operator.dataplane.http import Door, Failures, JsonObject
 from imagint_operator.dataplane.steps import LONG_SECONDS, Steps, parsed
 from imagint_operator.errors import DataPlaneRefusedError, DataPlaneUnavailableError, OperatorError
 
 GLANCE_SECONDS = 3.0
 NOT_COMMITTED = frozenset({"Fencing", "Fenced"})
+TRIAL_SECONDS = 330.0
 
 
 def _unavailable(message: str, after: float) -> OperatorError:
@@ -98,11 +100,18 @@ class Restrictions(Steps):
 class Gateways(Steps):
     """Calls the Gateway of any tenant."""
 
-    def __init__(self, serve_url: str, token_file: Path, fence: fences.Fence | None = None) -> None:
+    def __init__(
+        self,
+        serve_url: str,
+        token_file: Path,
+        fence: fences.Fence | None = None,
+        address: Callable[[str], str] = lambda _tenant: "",
+    ) -> None:
+        """`address` answers where a tenant's Serve is, when not at `serve_url`."""
         failures = Failures("the Gateway", _unavailable, _refused)
-        super().__init__(Door(serve_url.rstrip("/"), token_file, failures, fence))
-        self.retention = RetentionRuns(self._door)
-        self.restrictions = Restrictions(self._door)
+        super().__init__(Door(serve_url.rstrip("/"), token_file, failures, fence), address)
+        self.retention = RetentionRuns(self._door, address)
+        self.restrictions = Restrictions(self._door, address)
 
     async def close(self) -> None:
         """Give the connections back."""
@@ -120,6 +129,11 @@ class Gateways(Steps):
         """Have the model make a tiny picture."""
         answer = await self._send(tenant, "POST", f"models/{model}/probe", {}, seconds=LONG_SECONDS)
         return parsed(ModelProbe, answer[1])
+
+    async def try_revision(self, tenant: str, model: str, body: JsonObject) -> ModelTrial:
+        """Have a revision make test pictures, and have them judged where they are made."""
+        answer = await self._send(tenant, "POST", f"models/{model}/trial", body, seconds=TRIAL_SECONDS)
+        return parsed(ModelTrial, answer[1])
 
     async def fence(
         self, tenant: str, request: str, *, subject: str, categories: tuple[str, ...], received_at: datetime

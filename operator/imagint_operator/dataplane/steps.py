@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -19,8 +20,10 @@ class Steps:
 
     kind = "erasures"
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: Door, address: Callable[[str], str] = lambda _tenant: "") -> None:
+        """`address` answers where a tenant's Serve is, when not at the door's own address."""
         self._door = door
+        self._address = address
 
     async def copy(self, tenant: str, request: str) -> Copies:
         """Bring the new tree into every copy and read it back."""
@@ -47,7 +50,9 @@ class Steps:
     async def _send(
         self, tenant: str, method: str, path: str, body: JsonObject | None = None, *, seconds: float = 30.0
     ) -> tuple[int, JsonObject]:
-        return await self._door.send(method, f"/{tenant}/privacy/v1/{path}", body, seconds=seconds)
+        return await self._door.send(
+            method, f"{self._address(tenant)}/{tenant}/privacy/v1/{path}", body, seconds=seconds
+        )
 
 
 def parsed(kind: type[A], answer: JsonObject) -> A:

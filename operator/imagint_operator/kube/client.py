@@ -167,9 +167,17 @@ class KubeClient:
         query = [("fieldManager", FIELD_MANAGER)]
         return await self._write(resource, "PUT", path, query=query, body=manifest, fenced=fenced)
 
-    async def delete(self, resource: Resource, name: str, namespace: str | None = None, *, uid: str) -> None:
+    async def delete(
+        self, resource: Resource, name: str, namespace: str | None = None, *, uid: str, propagation: str = "Background"
+    ) -> None:
         """Delete exactly the object that was seen; one that is gone is fine."""
-        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+        preconditions = {"uid": uid}
+        body = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": preconditions,
+            "propagationPolicy": propagation,
+        }
         await self._send("DELETE", resource.path(name, namespace), body=body)
 
     async def _apply(

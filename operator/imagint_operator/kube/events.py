@@ -21,6 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 UNDER_WAY = frozenset({"Waiting", "Deploying", "NotProbed", "Drained", "Shredding", "KeyDestroyed", "Queued",
+                       "Starting", "Probing", "Recreating",
                        "NotYetExecutable", "NothingHeld"})  # fmt: skip
 
 

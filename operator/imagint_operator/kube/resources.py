@@ -41,6 +41,11 @@ ROLE_BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "rolebindings", "Rol
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 EVENTS = Resource("events.k8s.io", "v1", "events", "Event")
 
+RAY_SERVICES = Resource("ray.io", "v1", "rayservices", "RayService")
+CUSTOM_RESOURCE_DEFINITIONS = Resource(
+    "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
+)
+
 TENANTS = Resource(GROUP, VERSION, "tenants", "Tenant", namespaced=False)
 MODEL_DEPLOYMENTS = Resource(GROUP, VERSION, "modeldeployments", "ModelDeployment")
 DATA_SUBJECT_REQUESTS = Resource(GROUP, VERSION, "datasubjectrequests", "DataSubjectRequest")

@@ -12,7 +12,8 @@ from imagint_operator.kube.readers import Reader
 from imagint_operator.kube.resources import MODEL_DEPLOYMENTS, ObjectKey
 from imagint_operator.models.execute import execute
 from imagint_operator.models.observe import observe
-from imagint_operator.models.plan import ANSWERING, READY, plan, status
+from imagint_operator.models.plan import ANSWERING, plan
+from imagint_operator.models.status import READY, ROLLED_OUT, status
 from imagint_operator.serve.views import SERVE
 from imagint_operator.world import World
 
@@ -38,14 +39,19 @@ class ModelController:
         if model is None:
             self._world.wake(SERVE)
             return None
-        observed = await observe(self._reader, model, self._world.view())
-        probed = await execute(self._gateways, self._world, plan(model, observed))
+        observed = await observe(self._reader, model, self._world.view)
+        probed = await execute(self._gateways, self._world, plan(model, observed, self._world.clock()))
         after = status(model, observed, probed, self._world.clock())
         await statuses.write(self._client, MODEL_DEPLOYMENTS, model, model.status, after)
+        if after.rollout != model.status.rollout:
+            # Written first, acted on second: the writer renders from the record.
+            self._world.wake(SERVE)
         for condition in turned(model.status.conditions, after.conditions):
-            if condition.type == READY:
+            if condition.type in {READY, ROLLED_OUT}:
                 await self._recorder.record(model, condition, action="Reconcile")
-        if holds(after.conditions, READY):
+        if after.rollout != model.status.rollout:
+            return PROBE_AGAIN_SECONDS
+        if holds(after.conditions, READY) and holds(after.conditions, ROLLED_OUT) and after.rollout.retiring is None:
             return self._world.rest(MODEL_DEPLOYMENTS.kind)
         answering = find(after.conditions, ANSWERING)
         failed = answering is not None and answering.reason == "ProbeFailed"

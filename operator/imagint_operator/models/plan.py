@@ -1,31 +1,33 @@
-"""Pure: what a model needs next, and what its status says. Serve's writer deploys it; what is left is to try it."""
+"""Pure: what a model needs next. Serve's writer runs what the record says; what is left is to try it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from imagint_operator import names
-from imagint_operator.api.models import ModelDeployment, ModelDeploymentStatus, ProbeStatus
-from imagint_operator.api.tenants import Compute
-from imagint_operator.conditions import Verdict, holds, merged, no, unknown, yes
+from imagint_operator.api.models import Candidate, CandidateState, ModelDeployment, ProbeStatus, SourceType
+from imagint_operator.api.rollouts import ProbeType
+from imagint_operator.conditions import holds
 from imagint_operator.errors import OperatorError
-from imagint_operator.models.observations import Observed
-from imagint_operator.serve.ports import AppStatus
+from imagint_operator.models.observations import Observed, Tried
+from imagint_operator.models.rollouts import begun, is_ready
+from imagint_operator.serve.revisions import route, running
 
-READY = "Ready"
-DEPLOYED = "Deployed"
 ANSWERING = "Answering"
+SHAPES = "shapes"
+PAUSE = timedelta(seconds=3)
 
 
 @dataclass(frozen=True, slots=True)
 class AskWriter:
-    """Serve's writer has not seen this generation yet."""
+    """Serve's writer has not seen this generation, or this record, yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Have the model make a tiny picture through the Gateway."""
+    """Have the model make a tiny picture through the Gateway, as callers would."""
 
     tenant: str
     model: str
@@ -33,75 +35,82 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Try:
+    """Have the candidate do what it must do before it serves."""
+
+    tenant: str
+    model: str
+    digest: str
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Probed:
-    """What the probe came to."""
+    """What the probe and the trial came to."""
 
     passed: ProbeStatus | None = None
     problem: OperatorError | None = None
+    tried: Tried | None = None
 
 
-Action = AskWriter | Probe
+Action = AskWriter | Probe | Try
 
 
-def plan(model: ModelDeployment, observed: Observed) -> tuple[Action, ...]:
-    """What has to be done next."""
-    if observed.tenant is None or observed.problem is not None:
+def plan(model: ModelDeployment, observed: Observed, now: datetime) -> tuple[Action, ...]:
+    """What has to be done next: nothing, as long as the record is behind the spec."""
+    if observed.tenant is None or observed.problem is not None or begun(model, now) != model.status.rollout:
         return ()
-    if observed.app is None or observed.app.generation != model.metadata.generation:
+    tenant, rollout = observed.tenant.name, model.status.rollout
+    wanted = running(rollout)
+    known = [observed.app(revision) for revision in wanted]
+    if any(app is None or app.generation != model.metadata.generation for app in known):
         return (AskWriter(),)
-    if not (observed.app.running and observed.gateway and observed.gateway.running):
+    candidate = rollout.candidate
+    if candidate is not None and _is_due(candidate, now) and is_ready(model, observed):
+        app = observed.apps[candidate.revision]
+        name = names.generator_app(tenant, model.name, candidate.revision)
+        return (Try(tenant, model.name, app.digest, trial(model, name)),)
+    return _probe(model, observed, tenant)
+
+
+def _is_due(candidate: Candidate, now: datetime) -> bool:
+    """Whether it is to be tried now: at once, and again only after a pause."""
+    return candidate.state is CandidateState.PROBING and (candidate.attempts == 0 or now - candidate.at >= PAUSE)
+
+
+def _probe(model: ModelDeployment, observed: Observed, tenant: str) -> tuple[Action, ...]:
+    """A tiny picture, when what serves was not yet seen to make one as it is now."""
+    serving = model.status.rollout.serving
+    if serving is None or not observed.runs(serving.revision):
         return ()
-    answered = model.status.probe is not None and model.status.probe.config_digest == observed.app.digest
+    wanted = route(tenant, model).serving
+    if wanted is None or observed.told(model.name).serving != wanted:
+        return ()
+    app = observed.apps[serving.revision]
+    answered = model.status.probe is not None and model.status.probe.config_digest == app.digest
     if answered and holds(model.status.conditions, ANSWERING):
         return ()
-    return (Probe(observed.tenant.name, model.name, observed.app.digest),)
+    return (Probe(tenant, model.name, app.digest),)
 
 
-def status(model: ModelDeployment, observed: Observed, probed: Probed, now: datetime) -> ModelDeploymentStatus:
-    """The status to write."""
-    deployed = _deployed(model, observed)
-    answering = _answering(model, observed, probed, deployed)
-    first = answering if deployed.holds else deployed
-    ready = (
-        yes(READY, "Ready", "the model answers")
-        if answering.holds and deployed.holds
-        else no(READY, first.reason, first.message)
-    )
-    name = observed.tenant.name if observed.tenant else None
-    return ModelDeploymentStatus(
-        observed_generation=model.metadata.generation,
-        application=names.generator_app(name, model.name) if name else None,
-        probe=probed.passed or model.status.probe,
-        conditions=merged(
-            model.status.conditions, (ready, deployed, answering), generation=model.metadata.generation, now=now
-        ),
-    )
+def kind_of(model: ModelDeployment) -> ProbeType:
+    """What is asked: `Auto` made definite."""
+    source, probe = model.spec.source, model.spec.rollout.probe
+    if probe.type is not ProbeType.AUTO:
+        return probe.type
+    if source.type is SourceType.BUNDLED and source.name == SHAPES:
+        return ProbeType.SHAPES
+    golden = bool(probe.prompts) and all(each.hash for each in probe.prompts)
+    return ProbeType.GOLDEN if golden else ProbeType.PICTURE
 
 
-def _deployed(model: ModelDeployment, observed: Observed) -> Verdict:
-    if observed.tenant is None:
-        return no(DEPLOYED, "TenantMissing", "this namespace belongs to no Tenant")
-    if observed.tenant.spec.compute is Compute.DEDICATED:
-        return no(DEPLOYED, "ComputeNotSupported", "the Tenant's compute Dedicated is not carried out by this version")
-    if observed.problem is not None:
-        return unknown(DEPLOYED, observed.problem.reason, str(observed.problem))
-    if observed.app is None or observed.app.generation != model.metadata.generation:
-        return no(DEPLOYED, "Waiting", "the application is not asked for yet: the Tenant comes first")
-    if observed.app.status is AppStatus.DEPLOY_FAILED:
-        return no(DEPLOYED, "DeployFailed", "Ray Serve could not start the model: its log says why; it is tried again")
-    if observed.app.status is AppStatus.UNHEALTHY:
-        return no(DEPLOYED, "Unhealthy", "Ray Serve reports the model's replicas as unhealthy")
-    if not observed.app.running:
-        return no(DEPLOYED, "Deploying", "Ray Serve is starting the model")
-    return yes(DEPLOYED, "Running", "Ray Serve runs the model")
-
-
-def _answering(model: ModelDeployment, observed: Observed, probed: Probed, deployed: Verdict) -> Verdict:
-    if probed.problem is not None:
-        return no(ANSWERING, "ProbeFailed", f"no picture came back: {probed.problem}")
-    probe = probed.passed or model.status.probe
-    if not deployed.holds or probe is None or observed.app is None or probe.config_digest != observed.app.digest:
-        return unknown(ANSWERING, "NotProbed", "not tried yet with this configuration")
-    if probed.passed is None and not holds(model.status.conditions, ANSWERING):
-        return unknown(ANSWERING, "NotProbed", "not tried yet since it was started")
-    return yes(ANSWERING, "Answering", f"made a picture in {probe.milliseconds} ms")
+def trial(model: ModelDeployment, app: str) -> dict[str, Any]:
+    """What the Gateway is asked to try."""
+    probe, kind = model.spec.rollout.probe, kind_of(model)
+    prompts = () if kind is ProbeType.SHAPES else probe.prompts
+    return {
+        "app": app,
+        "kind": kind.value.lower(),
+        "prompts": [each.to_wire() for each in prompts],
+        "max_distance": probe.max_distance,
+    }

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from imagint_operator import names
-from imagint_operator.api.models import AcceleratorType, ModelDeployment, SourceType
-from imagint_operator.api.tenants import Compute, DeletionPolicy, Tenant, TenantState
+from imagint_operator.api.models import AcceleratorType, ModelDeployment, SourceType, Template
+from imagint_operator.api.tenants import DeletionPolicy, Tenant, TenantState
 from imagint_operator.kube.differences import digest
 from imagint_operator.kube.resources import MODEL_DEPLOYMENTS, TENANTS, ObjectKey
+from imagint_operator.serve.revisions import Route, route, running
 from imagint_operator.settings import Settings
 
 GATEWAY_IMPORT = "imagint_serving.app:gateway"
@@ -33,6 +34,7 @@ class Application:
     config: Mapping[str, Any]
     source: ObjectKey
     generation: int
+    routes: Mapping[str, Route] = field(default_factory=dict)
 
     @functools.cached_property
     def digest(self) -> str:
@@ -50,7 +52,10 @@ def render(tenants: Iterable[Tenant], models: Iterable[ModelDeployment], setting
             theirs[namespace].append(model)
     applications = [gateway(tenant, theirs[namespace], settings) for namespace, tenant in served.items()]
     applications += [
-        generator(served[namespace], model, settings) for namespace in served for model in theirs[namespace]
+        generator(served[namespace], model, revision, template, settings)
+        for namespace in served
+        for model in theirs[namespace]
+        for revision, template in running(model.status.rollout).items()
     ]
     return tuple(sorted(applications, key=lambda application: application.name))
 
@@ -63,12 +68,14 @@ def is_served(tenant: Tenant) -> bool:
     deletion = tenant.status.deletion
     begun = deletion is not None and deletion.begun_at is not None
     leaving = begun or (deletion is not None and tenant.spec.deletion.policy is DeletionPolicy.SHRED)
-    return tenant.spec.compute is Compute.SHARED and tenant.status.key is not None and not leaving
+    return tenant.status.key is not None and not leaving
 
 
 def gateway(tenant: Tenant, models: Iterable[ModelDeployment], settings: Settings) -> Application:
     """The Gateway of one tenant. Its models, limits and suspension change while it runs."""
     name, namespace = tenant.name, names.namespace_of(tenant.name)
+    theirs = sorted(models, key=lambda model: model.name)
+    routes = {model.name: route(name, model) for model in theirs}
     arguments = {
         "tenant": name,
         "namespace": namespace,
@@ -85,7 +92,7 @@ def gateway(tenant: Tenant, models: Iterable[ModelDeployment], settings: Setting
         "cache_seconds": settings.cache_seconds,
     }
     live = {
-        "models": {model.name: _model(name, model) for model in sorted(models, key=lambda model: model.name)},
+        "models": {model.name: _model(model, routes[model.name]) for model in theirs},
         "suspended": tenant.spec.state is TenantState.SUSPENDED,
         "limits": {
             "requests_per_minute": tenant.spec.quotas.requests_per_minute,
@@ -100,22 +107,26 @@ def gateway(tenant: Tenant, models: Iterable[ModelDeployment], settings: Setting
         "deployments": [{"name": "Gateway", "user_config": live}],
     }
     key = ObjectKey(TENANTS.kind, "", name)
-    return Application(names.gateway_app(name), config, key, tenant.metadata.generation)
+    return Application(names.gateway_app(name), config, key, tenant.metadata.generation, routes)
 
 
-def generator(tenant: Tenant, model: ModelDeployment, settings: Settings) -> Application:
-    """The Generator of one model."""
+def generator(
+    tenant: Tenant, model: ModelDeployment, revision: str, template: Template, settings: Settings
+) -> Application:
+    """The Generator of one revision of a model: what it is made of comes from its template, the rest from the spec."""
     spec = model.spec
     devices = {AcceleratorType.AUTO: "auto", AcceleratorType.CPU: "cpu", AcceleratorType.GPU: "cuda"}
     options: dict[str, Any] = {"num_cpus": CPU_SHARE}
-    if spec.accelerator.type is AcceleratorType.GPU:
-        options["num_gpus"] = spec.accelerator.count
+    if template.accelerator.type is AcceleratorType.GPU:
+        options["num_gpus"] = template.accelerator.count
+        if template.accelerator.product:
+            options["label_selector"] = {names.GPU_PRODUCT: template.accelerator.product}
     deployment: dict[str, Any] = {"name": "Generator", "ray_actor_options": options}
     if spec.replicas.min == spec.replicas.max:
         deployment["num_replicas"] = spec.replicas.max
     else:
         deployment["autoscaling_config"] = {"min_replicas": spec.replicas.min, "max_replicas": spec.replicas.max}
-    name = names.generator_app(tenant.name, model.name)
+    name = names.generator_app(tenant.name, model.name, revision)
     config = {
         "name": name,
         "route_prefix": None,
@@ -123,10 +134,10 @@ def generator(tenant: Tenant, model: ModelDeployment, settings: Settings) -> App
         "args": {
             "tenant": tenant.name,
             "model": model.name,
-            "source": _source(model),
+            "source": template.source.to_wire(),
             "model_roots": [f"{settings.models_root}/{model.metadata.namespace}", f"{settings.models_root}/shared"],
-            "dtype": spec.dtype.value.lower(),
-            "device": devices[spec.accelerator.type],
+            "dtype": template.dtype.value.lower(),
+            "device": devices[template.accelerator.type],
             "batching": {"max_size": spec.batching.max_size, "wait_ms": spec.batching.wait_milliseconds},
         },
         "deployments": [deployment],
@@ -148,18 +159,16 @@ def _storage(tenant: Tenant, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _model(tenant: str, model: ModelDeployment) -> dict[str, Any]:
-    spec = model.spec
-    bundled = spec.source.type is SourceType.BUNDLED
+def _model(model: ModelDeployment, found: Route) -> dict[str, Any]:
+    spec, serving = model.spec, model.status.rollout.serving
+    answering = serving.template if serving else spec
+    bundled = answering.source.type is SourceType.BUNDLED
     return {
-        "app": names.generator_app(tenant, model.name),
+        "app": found.serving,
+        "candidate": found.candidate,
         "max_pixels": spec.limits.pixels,
         "max_steps": spec.limits.steps,
         "default_steps": spec.defaults.steps or min(DEFAULT_STEPS, spec.limits.steps),
         "default_size": spec.defaults.size or (BUNDLED_SIZE if bundled else DEFAULT_SIZE),
         "max_n": spec.limits.images_per_request,
     }
-
-
-def _source(model: ModelDeployment) -> dict[str, Any]:
-    return model.spec.source.to_wire()

@@ -1,4 +1,4 @@
-"""What the operator needs of a Serve cluster, whoever runs it. KubeRay becomes a second adapter of the same port."""
+"""What the operator needs of a Serve cluster, whoever runs it. Its adapters: the REST API, and KubeRay."""
 
 from __future__ import annotations
 

@@ -9,7 +9,9 @@ from datetime import datetime
 from imagint_operator.api.tenants import Tenant
 from imagint_operator.errors import OperatorError
 from imagint_operator.kube.resources import ObjectKey
+from imagint_operator.serve.places import Refusal
 from imagint_operator.serve.ports import AppStatus
+from imagint_operator.serve.revisions import Route
 
 SERVE = ObjectKey("Serve", "", "applications")
 
@@ -23,6 +25,8 @@ class AppState:
     digest: str
     status: AppStatus
     current: bool
+    routes: Mapping[str, Route] = field(default_factory=dict)
+    """Of a Gateway: where it finds each model, once it runs."""
 
     @property
     def running(self) -> bool:
@@ -38,6 +42,10 @@ class ServeView:
     present: frozenset[str] = frozenset()
     leaving: Mapping[str, str] = field(default_factory=dict)
     problem: OperatorError | None = None
+    arrived: bool = False
+    """Whether a tenant that moves is served at its new place."""
+    refusal: Refusal | None = None
+    """Why the tenant's compute is not carried out."""
     seen_at: datetime | None = None
 
     def drained(self, tenant: Tenant) -> bool:

@@ -7,18 +7,21 @@ look: an application removed by hand, or a Ray that came back empty.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from imagint_operator import names
 from imagint_operator.api.models import ModelDeployment
-from imagint_operator.api.tenants import Tenant
+from imagint_operator.api.tenants import Compute, Tenant
 from imagint_operator.errors import OperatorError
 from imagint_operator.kube.differences import covers
 from imagint_operator.kube.readers import Reader
 from imagint_operator.kube.resources import TENANTS, ObjectKey
-from imagint_operator.serve.applications import Application, is_served
+from imagint_operator.serve.applications import Application
+from imagint_operator.serve.places import places
 from imagint_operator.serve.ports import AppStatus, Deployed, ServePort
 from imagint_operator.serve.rendering import Rendered
 from imagint_operator.serve.views import AppState, ServeView
@@ -45,6 +48,7 @@ class ServeWriter:
         *,
         clock: Clock,
         notify: Callable[[ObjectKey], None],
+        tenant: str | None = None,
     ) -> None:
         self._reader = reader
         self._rendered = Rendered(settings)
@@ -52,7 +56,11 @@ class ServeWriter:
         self._settings = settings
         self._clock = clock
         self._notify = notify
+        self._tenant = tenant
+        self._compute = Compute.SHARED if tenant is None else Compute.DEDICATED
         self._last_put: float = 0.0
+        self.tenants: tuple[Tenant, ...] = ()
+        self.models: tuple[ModelDeployment, ...] = ()
         self._compared: tuple[Mapping[str, Application], Mapping[str, Deployed]] = ({}, {})
         self._states: dict[str, tuple[Application, Deployed | None, AppState]] = {}
         self._unsettled = True
@@ -80,11 +88,14 @@ class ServeWriter:
 
     async def _settle(self) -> ServeView:
         began = self._clock()
-        tenants, models = await asyncio.gather(self._reader.all(Tenant), self._reader.all(ModelDeployment))
-        wanted = self._rendered.of(tenants, models)
+        await self._read()
+        here = {tenant.name for tenant in self.tenants if self._compute in places(tenant, self._settings)}
+        wanted = self._rendered.of((tenant for tenant in self.tenants if tenant.name in here), self.models)
         deployed = await self._port.observe()
-        leaving = {tenant.metadata.uid: tenant.name for tenant in tenants if not is_served(tenant)}
+        leaving = {tenant.metadata.uid: tenant.name for tenant in self.tenants if tenant.name not in here}
         if self._at_rest(wanted, deployed, leaving) and self.view is not None:
+            # Nobody is told, but the look is a new one: with another cluster's it may show that a tenant is drained.
+            self.view = dataclasses.replace(self.view, seen_at=began)
             return self.view
         if self._must_put(wanted, deployed):
             await self._port.replace(list(wanted.values()))
@@ -110,6 +121,18 @@ class ServeWriter:
             known = (wanted, deployed, _state(wanted, deployed))
             self._states[wanted.name] = known
         return known[2]
+
+    async def _read(self) -> None:
+        """What this cluster's applications are rendered from: everything, or one tenant's."""
+        if self._tenant is None:
+            tenants, models = await asyncio.gather(self._reader.all(Tenant), self._reader.all(ModelDeployment))
+        else:
+            found, models = await asyncio.gather(
+                self._reader.one(Tenant, self._tenant),
+                self._reader.all(ModelDeployment, names.namespace_of(self._tenant)),
+            )
+            tenants = [found] if found else []
+        self.tenants, self.models = tuple(tenants), tuple(models)
 
     def _must_put(self, wanted: Mapping[str, Application], deployed: Mapping[str, Deployed]) -> bool:
         if any(not self._state(application, deployed.get(name)).current for name, application in wanted.items()):
@@ -154,4 +177,5 @@ def _live(config: Mapping[str, Any]) -> list[Any]:
 
 def _state(wanted: Application, deployed: Deployed | None) -> AppState:
     status = deployed.status if deployed else AppStatus.NOT_STARTED
-    return AppState(wanted.source, wanted.generation, wanted.digest, status, _matches(deployed, wanted))
+    current = _matches(deployed, wanted)
+    return AppState(wanted.source, wanted.generation, wanted.digest, status, current, wanted.routes)

@@ -41,7 +41,7 @@ class TenantController:
         if tenant is None:
             self._world.wake(SERVE)
             return None
-        observed = await self._observer.observe(tenant, self._world.view())
+        observed = await self._observer.observe(tenant, self._world.view(tenant))
         actions = plan(tenant, observed, self._world.clock())
         before, (tenant, observed) = observed, await self._executor.execute(tenant, actions, observed)
         if RemoveFinalizer() in actions:
@@ -66,7 +66,11 @@ class TenantController:
     async def _settle(self, tenant: Tenant, after: TenantStatus, *, acted: bool) -> None:
         written = await statuses.write(self._client, TENANTS, tenant, own(tenant.status), after)
         behind = tenant.status.observed_generation != after.observed_generation
-        if acted or behind or (written and tenant.status.key != after.key):
+        if (
+            acted
+            or behind
+            or (written and (tenant.status.key != after.key or tenant.status.compute is not after.compute))
+        ):
             self._world.wake(SERVE)
         for condition in turned(tenant.status.conditions, after.conditions):
             first = find(tenant.status.conditions, condition.type) is None

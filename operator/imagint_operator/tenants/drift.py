@@ -32,7 +32,9 @@ class Drift:
 
 def drifted(tenant: Tenant, before: Observed, actions: Iterable[Action], after: Observed) -> tuple[Drift, ...]:
     """What was repaired: what is applied although the Tenant wants of it what it wanted before."""
-    stood = holds(tenant.status.conditions, "NamespaceReady")
+    # Another spec may need other walls: another compute has a NetworkPolicy of its own.
+    same = tenant.status.observed_generation in {0, tenant.metadata.generation}
+    stood = same and holds(tenant.status.conditions, "NamespaceReady")
     found = (_drift(action, before, stood) for action in actions if isinstance(action, Apply))
     return tuple(drift for drift in found if drift is not None and drift.key not in after.refused)
 

@@ -11,6 +11,7 @@ from imagint_operator.api.requests import DataSubjectRequest, Step, StepName, St
 from imagint_operator.dataplane.answers import GatewayStatus
 from imagint_operator.errors import OperatorError
 from imagint_operator.kube.resources import ObjectKey
+from imagint_operator.serve.places import Refusal
 from imagint_operator.serve.views import AppState
 from imagint_privacy.keys.ports import KeyState
 
@@ -36,6 +37,8 @@ class GatewayView:
     status: GatewayStatus | None = None
     problem: OperatorError | None = None
     drained: bool = False
+    arrived: bool = False
+    refusal: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)

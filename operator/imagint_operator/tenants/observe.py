@@ -81,10 +81,12 @@ class Observer:
         if view is None:
             return GatewayView()
         app = view.apps.get(names.gateway_app(tenant.name))
-        drained = view.drained(tenant)
+        seen = GatewayView(
+            app, problem=view.problem, drained=view.drained(tenant), arrived=view.arrived, refusal=view.refusal
+        )
         if view.problem is not None or app is None or not app.running:
-            return GatewayView(app=app, problem=view.problem, drained=drained)
+            return seen
         try:
-            return GatewayView(app=app, status=await self._gateways.status(tenant.name))
+            return dataclasses.replace(seen, status=await self._gateways.status(tenant.name), drained=False)
         except OperatorError as error:
-            return GatewayView(app=app, problem=error)
+            return dataclasses.replace(seen, problem=error, drained=False)

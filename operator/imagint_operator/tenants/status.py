@@ -25,8 +25,9 @@ READY = "Ready"
 NAMESPACE_READY = "NamespaceReady"
 KEY_READY = "KeyReady"
 GATEWAY_READY = "GatewayReady"
+COMPUTE_READY = "ComputeReady"
 WITHIN_QUOTA = "WithinQuota"
-OWN = (READY, NAMESPACE_READY, KEY_READY, GATEWAY_READY, WITHIN_QUOTA)
+OWN = (READY, NAMESPACE_READY, KEY_READY, GATEWAY_READY, COMPUTE_READY, WITHIN_QUOTA)
 
 
 def own(status: TenantStatus) -> TenantStatus:
@@ -38,14 +39,17 @@ def own(status: TenantStatus) -> TenantStatus:
 def status(tenant: Tenant, observed: Observed, now: datetime) -> TenantStatus:
     """The status to write."""
     namespace, keyed = _namespace(tenant, observed), _key(tenant, observed)
-    ready = _ready(tenant, observed, namespace, keyed, now)
-    verdicts = (ready, namespace, keyed, _gateway(tenant, observed), *_quota(observed))
+    ready, gateway = _ready(tenant, observed, namespace, keyed, now), _gateway(tenant, observed)
+    verdicts = (ready, namespace, keyed, gateway, _compute_ready(tenant, observed), *_quota(observed))
     here = observed.namespace is not None and conflict(tenant, observed) is None
     return TenantStatus(
         observed_generation=tenant.metadata.generation,
         namespace=names.namespace_of(tenant.name) if here else None,
         namespace_uid=_namespace_uid(tenant, observed),
-        path=f"/{tenant.name}" if tenant.spec.compute is Compute.SHARED else None,
+        compute=_compute(tenant, observed),
+        path=f"/{tenant.name}"
+        if Compute.SHARED in (_compute(tenant, observed), tenant.spec.compute) or tenant.status.compute
+        else None,
         key=_key_status(tenant, observed, now),
         deletion=_deletion(tenant, observed),
         conditions=_conditions(tenant, verdicts, now),
@@ -96,8 +100,8 @@ def _ready(tenant: Tenant, observed: Observed, namespace: Verdict, key: Verdict,
             f"Tenant {observed.storage_of} keeps its data at an address in spec.storage, and no two Tenants share one: "
             "nothing was made. Delete this Tenant and make it with other addresses",
         )
-    if tenant.spec.compute is Compute.DEDICATED:
-        return no(READY, "ComputeNotSupported", "compute Dedicated is not carried out by this version; use Shared")
+    if observed.gateway.refusal is not None:
+        return no(READY, observed.gateway.refusal.reason, observed.gateway.refusal.message)
     for part in (namespace, key):
         if not part.holds:
             return no(READY, part.reason, part.message)
@@ -107,6 +111,24 @@ def _ready(tenant: Tenant, observed: Observed, namespace: Verdict, key: Verdict,
     if tenant.spec.state is TenantState.SUSPENDED:
         return yes(READY, "Suspended", "namespace and key stand; generations are refused, rights are served")
     return yes(READY, "Ready", "namespace and key stand")
+
+
+def _compute(tenant: Tenant, observed: Observed) -> Compute | None:
+    """Where the tenant is served: the new place as soon as its Gateway runs there, the old one until then."""
+    if observed.gateway.arrived or (tenant.status.compute is None and observed.gateway.app is not None):
+        return tenant.spec.compute
+    return tenant.status.compute
+
+
+def _compute_ready(tenant: Tenant, observed: Observed) -> Verdict:
+    wanted, now = tenant.spec.compute, _compute(tenant, observed)
+    if observed.gateway.refusal is not None:
+        return no(COMPUTE_READY, observed.gateway.refusal.reason, observed.gateway.refusal.message)
+    if now is None:
+        return unknown(COMPUTE_READY, "Waiting", f"compute {wanted} is not asked for yet")
+    if now is not wanted:
+        return no(COMPUTE_READY, "Moving", f"served by {now} until the Gateway runs on {wanted}")
+    return yes(COMPUTE_READY, "Placed", f"compute is {wanted}")
 
 
 def _quota(observed: Observed) -> tuple[Verdict, ...]:
@@ -193,8 +215,8 @@ def _keyless(tenant: Tenant, name: str) -> Verdict:
 
 def _gateway(tenant: Tenant, observed: Observed) -> Verdict:
     gateway, app = observed.gateway, names.gateway_app(tenant.name)
-    if tenant.spec.compute is Compute.DEDICATED:
-        return no(GATEWAY_READY, "ComputeNotSupported", "compute Dedicated is not carried out by this version")
+    if gateway.refusal is not None and gateway.app is None:
+        return no(GATEWAY_READY, gateway.refusal.reason, gateway.refusal.message)
     if gateway.problem is not None:
         return unknown(GATEWAY_READY, gateway.problem.reason, str(gateway.problem))
     if gateway.drained:

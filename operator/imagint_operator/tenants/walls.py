@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from imagint_operator import names
-from imagint_operator.api.tenants import Tenant
+from imagint_operator.api.tenants import Compute, Tenant
 from imagint_operator.kube.differences import stamped
 from imagint_operator.kube.resources import (
     LIMIT_RANGES,
@@ -19,6 +19,7 @@ from imagint_operator.kube.resources import (
     ObjectKey,
     Resource,
 )
+from imagint_operator.serve.places import home
 
 Manifest = Mapping[str, Any]
 RBAC = "rbac.authorization.k8s.io"
@@ -27,6 +28,7 @@ TENANT_EDITOR = "imagint-tenant-editor"
 ARCHIVIST = "imagint-archivist"
 API_KEYS = "imagint-api-keys"
 PODS = 200
+OUTSIDE_PORTS = (443, 6443, 8200, 5432)  # HTTPS and objects, the apiserver, Vault, PostgreSQL
 
 
 def namespace(tenant: Tenant) -> dict[str, Any]:
@@ -48,6 +50,7 @@ def contents(tenant: Tenant) -> dict[ObjectKey, dict[str, Any]]:
         (NETWORK_POLICIES, _default_deny(tenant)),
         (NETWORK_POLICIES, _allow_dns(tenant)),
         (NETWORK_POLICIES, _allow_platform(tenant)),
+        *([(NETWORK_POLICIES, _allow_ray(tenant))] if Compute.DEDICATED in (tenant.spec.compute, home(tenant)) else []),
         (SERVICE_ACCOUNTS, _dataplane(tenant)),
         (ROLES, _api_keys(tenant)),
         (ROLE_BINDINGS, _projector(tenant, API_KEYS, "Role")),
@@ -105,6 +108,22 @@ def _allow_platform(tenant: Tenant) -> dict[str, Any]:
     platform = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": names.PLATFORM_NAMESPACE}}}
     spec = {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{"from": [platform]}]}
     return {"metadata": _metadata(tenant, "imagint-allow-platform"), "spec": spec}
+
+
+def _allow_ray(tenant: Tenant) -> dict[str, Any]:
+    """A cluster of the tenant's own: its pods reach each other, the apiserver, Vault and the storage; KubeRay reaches
+    them. Nothing else does."""
+    pods = {"matchLabels": {names.PART: "ray"}}
+    kuberay = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": names.KUBERAY_NAMESPACE}}}
+    peers = {"podSelector": pods}
+    ports = [{"protocol": "TCP", "port": port} for port in OUTSIDE_PORTS]
+    spec = {
+        "podSelector": pods,
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [{"from": [peers, kuberay]}],
+        "egress": [{"to": [peers]}, {"ports": ports}],
+    }
+    return {"metadata": _metadata(tenant, "imagint-allow-ray"), "spec": spec}
 
 
 def _dataplane(tenant: Tenant) -> dict[str, Any]:

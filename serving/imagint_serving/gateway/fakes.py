@@ -11,6 +11,7 @@ import struct
 import zlib
 
 from imagint_serving.errors import ModelUnavailableError, RequestRefusedError
+from imagint_serving.quality.trials import Trial, Verdict
 from imagint_serving.transport import GenerationCall, SealedImage, seal_image
 
 GRID = 8
@@ -22,6 +23,8 @@ class FakeGenerators:
     def __init__(self, *apps: str) -> None:
         self.apps = set(apps)
         self.calls: list[GenerationCall] = []
+        self.trials: list[Trial] = []
+        self.right = 1.0
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -38,6 +41,17 @@ class FakeGenerators:
             seal_image(solid_png(call.width, call.height, colour(call.prompt, seed)), call, i)
             for i, seed in enumerate(call.seeds)
         ]
+
+    async def judge(self, app: str, trial: Trial, timeout: float) -> Verdict:  # noqa: ASYNC109
+        """Answer as if the share `right` of the pictures were right."""
+        if app not in self.apps:
+            raise ModelUnavailableError(f"{app}: no such app", after=2)
+        self.trials.append(trial)
+        async with asyncio.timeout(timeout):
+            await self.gate.wait()
+        pictures = max(1, len(trial.prompts))
+        hashes = tuple(colour(each.prompt, each.seed).hex().rjust(16, "0") for each in trial.prompts)
+        return Verdict(pictures, int(pictures * self.right), 32, 32, hashes)
 
 
 def colour(prompt: str, seed: int) -> bytes:

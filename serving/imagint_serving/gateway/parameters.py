@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NoReturn
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from imagint_serving.config import GatewaySettings, ModelSettings, parse_size
-from imagint_serving.gateway.errors import InvalidRequestError, NotFoundError
+from imagint_serving.gateway.errors import InvalidRequestError, NotFoundError, UnavailableError
 from imagint_serving.gateway.subjects import MAX_IDENTIFIER
 from imagint_serving.transport import MAX_TEXT_BYTES
 
@@ -22,6 +22,7 @@ MAX_N = 10
 MAX_SEED = 2**63 - 1
 _SEED_SPACE = 2**63
 _SHOWN_NAME = 64
+NOT_READY_SECONDS = 5.0
 
 _QUALITIES = {"low": 0.5, "medium": 1.0, "standard": 1.0, "high": 1.5, "hd": 1.5, "xhigh": 2.0, "max": None}
 _Text = Annotated[str, Field(max_length=MAX_PROMPT_CHARACTERS)]
@@ -109,8 +110,11 @@ def resolve(request: ImageRequest, settings: GatewaySettings, random_seed: Calla
     Raises:
         InvalidRequestError: the model cannot do what is asked.
         NotFoundError: there is no such model.
+        UnavailableError: no revision of it serves yet.
     """
     name, model = find_model(request.model, settings.models)
+    if model.app is None:
+        raise UnavailableError("model_unavailable", "The model is not ready yet.", retry_after=NOT_READY_SECONDS)
     count = request.n or 1
     if count > model.max_n:
         raise InvalidRequestError("invalid_value", f"n must be at most {model.max_n} for this model.", param="n")

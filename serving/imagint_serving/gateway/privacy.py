@@ -30,6 +30,7 @@ from imagint_serving.gateway.health import status
 from imagint_serving.gateway.parameters import read_json
 from imagint_serving.gateway.probing import probe_model
 from imagint_serving.gateway.services import Services
+from imagint_serving.gateway.trials import TrialBody, try_revision
 
 REQUEST_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 MAX_SEALED = 64 * 1024
@@ -37,7 +38,7 @@ MAX_SEALED = 64 * 1024
 RequestId = Annotated[str, Path(pattern=REQUEST_PATTERN)]
 Handle = Annotated[str, Field(pattern=SUBJECT_PATTERN)]
 RequestName = Annotated[str, Field(pattern=REQUEST_PATTERN)]
-B = TypeVar("B", bound="Body")
+B = TypeVar("B", bound=BaseModel)
 T = TypeVar("T")
 
 
@@ -146,6 +147,12 @@ async def show_status(services: GivenServices) -> dict[str, Any]:
 async def probe(name: str, services: GivenServices) -> dict[str, Any]:
     """Make one tiny image and throw it away."""
     return {"ok": True, "seconds": await probe_model(services, name)}
+
+
+@router.post("/models/{name}/trial", dependencies=OPERATOR_ONLY)
+async def trial(name: str, request: Request, services: GivenServices) -> dict[str, Any]:
+    """Have a revision make test pictures, judge them where they are made, and throw them away."""
+    return await try_revision(services, name, await _read(request, TrialBody))
 
 
 @router.post("/destroyed", dependencies=OPERATOR_ONLY)

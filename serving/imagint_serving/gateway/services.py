@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Callable
@@ -39,6 +40,8 @@ class Services:
     # Two pools: no flood of image requests may keep an erasure waiting.
     image_workers: Workers = field(default_factory=lambda: Workers("images", threads=8, backlog=128))
     privacy_workers: Workers = field(default_factory=lambda: Workers("privacy", threads=4, backlog=32))
+    # Trials take a model's time: one by one.
+    trial: asyncio.Lock = field(default_factory=asyncio.Lock)
     model_times: dict[str, int] = field(default_factory=dict)
 
     @property

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from imagint_serving.generator.pipelines import Shape, Wish
+    from imagint_serving.quality.trials import Trial, Verdict
 
 NAME = "Generator"
 LARGEST_COUNT = 100
@@ -66,6 +67,20 @@ class Generator:
         wishes = [Wish(call.prompt, call.negative_prompt, seed) for seed in call.seeds]
         images = await self._batcher.submit(shape, wishes)
         return await asyncio.to_thread(_sealed, images, call)
+
+    async def judge(self, trial: Trial) -> Verdict:
+        """Make the pictures of a trial on the way that callers' take, and judge them here: none leaves this process.
+
+        Raises:
+            ServingError: as for `generate`.
+        """
+        from imagint_serving.quality.judging import asked, judged
+
+        wanted = asked(trial, self._model.default_size())
+        for shape, _ in wanted:
+            self._model.check(shape)
+        made = await asyncio.gather(*(self._batcher.submit(shape, [wish]) for shape, wish in wanted))
+        return await asyncio.to_thread(judged, trial, [picture for (picture,) in made])
 
     async def probe(self) -> dict[str, Any]:
         """Make one small image and say how long it took.

@@ -44,6 +44,12 @@ def every_scene() -> Scenes:
     return Scenes(*torch.tensor(rows).unbind(1))
 
 
+def sentences(scenes: Scenes) -> list[str]:
+    """Return the plain prompt of each scene."""
+    rows = zip(scenes.foreground.tolist(), scenes.shape.tolist(), scenes.background.tolist(), strict=True)
+    return [f"a {COLOURS[front]} {SHAPES[shape]} on {COLOURS[back]}" for front, shape, back in rows]
+
+
 def random_scenes(count: int, generator: torch.Generator) -> Scenes:
     """Return `count` scenes drawn evenly from the ninety."""
     shape = torch.randint(len(SHAPES), (count,), generator=generator)

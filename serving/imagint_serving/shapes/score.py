@@ -14,21 +14,14 @@ from rich.console import Console
 from rich.table import Table
 
 from imagint_serving.models import bundled
-from imagint_serving.shapes.drawings import Scenes, every_scene
+from imagint_serving.shapes.drawings import every_scene, sentences
 from imagint_serving.shapes.pipeline import ShapesPipeline
 from imagint_serving.shapes.scoring import Score, score
-from imagint_serving.shapes.vocabulary import COLOURS, SHAPES
 
 GATE = 0.95
 """The least share of the ninety prompts that a model fit to ship gets entirely right, on average over the seeds."""
 
 _BATCH = 30
-
-
-def sentences(scenes: Scenes) -> list[str]:
-    """Return the plain prompt of each scene."""
-    rows = zip(scenes.foreground.tolist(), scenes.shape.tolist(), scenes.background.tolist(), strict=True)
-    return [f"a {COLOURS[front]} {SHAPES[shape]} on {COLOURS[back]}" for front, shape, back in rows]
 
 
 def score_pipeline(pipeline: ShapesPipeline, seed: int) -> Score:

@@ -20,6 +20,19 @@ MakeTenant = Callable[..., Tenant]
 MakeModel = Callable[..., ModelDeployment]
 
 
+SERVING = {
+    "rollout": {
+        "serving": {
+            "revision": "0123abcd",
+            "template": {"source": {"type": "Bundled", "name": "shapes"}},
+            "since": "2026-11-23T12:00:00Z",
+        }
+    }
+}
+APP = "acme.model.shapes.0123abcd"
+GPU_L4 = {"imagint.ai/gpu-product": "NVIDIA-L4"}
+
+
 def by_name(applications: tuple[Application, ...]) -> dict[str, dict[str, Any]]:
     return {application.name: dict(application.config) for application in applications}
 
@@ -27,11 +40,13 @@ def by_name(applications: tuple[Application, ...]) -> dict[str, dict[str, Any]]:
 def test_a_tenant_and_its_models_are_one_gateway_and_a_generator_each(
     make_tenant: MakeTenant, make_model: MakeModel, settings: Settings
 ) -> None:
-    apps = by_name(render([make_tenant(status=KEYED)], [make_model(), make_model("other")], settings))
-    assert list(apps) == ["acme.gateway", "acme.model.other", "acme.model.shapes"]
+    apps = by_name(
+        render([make_tenant(status=KEYED)], [make_model(status=SERVING), make_model("other", status=SERVING)], settings)
+    )
+    assert list(apps) == ["acme.gateway", "acme.model.other.0123abcd", APP]
     assert [apps[name]["route_prefix"] for name in apps] == ["/acme", None, None]
     live = apps["acme.gateway"]["deployments"][0]["user_config"]
-    assert live["models"]["shapes"]["app"] == "acme.model.shapes"
+    assert live["models"]["shapes"]["app"] == APP
 
 
 def test_a_model_never_reaches_another_tenants_gateway(
@@ -43,7 +58,7 @@ def test_a_model_never_reaches_another_tenants_gateway(
     ]
     apps = by_name(render(tenants, [make_model()], settings))
     assert apps["globex.gateway"]["deployments"][0]["user_config"]["models"] == {}
-    assert "globex.model.shapes" not in apps
+    assert not [name for name in apps if name.startswith("globex.model")]
 
 
 @pytest.mark.parametrize(
@@ -52,7 +67,7 @@ def test_a_model_never_reaches_another_tenants_gateway(
         pytest.param({}, False, id="a tenant without a key is not served yet"),
         pytest.param({"status": KEYED}, True, id="a tenant with a key is served"),
         pytest.param({"status": KEYED, "spec": {"state": "Suspended"}}, True, id="a suspended tenant keeps it"),
-        pytest.param({"status": KEYED, "spec": {"compute": "Dedicated"}}, False, id="dedicated is not done here"),
+        pytest.param({"status": KEYED, "spec": {"compute": "Dedicated"}}, True, id="dedicated is rendered alike"),
         pytest.param({"status": KEYED, "deletionTimestamp": "2026-01-01T00:00:00Z"}, True, id="a refused deletion"),
         pytest.param(
             {"status": KEYED, "deletionTimestamp": "2026-01-01T00:00:00Z", "spec": {"deletion": {"policy": "Shred"}}},
@@ -80,6 +95,33 @@ def test_suspension_and_quotas_change_live_settings_only(make_tenant: MakeTenant
     assert (live["suspended"], live["limits"]["requests_per_minute"]) == (True, 7)
 
 
+def serving_as(spec: dict[str, Any]) -> dict[str, Any]:
+    """A status in which a revision of this spec serves."""
+    serving = SERVING["rollout"]["serving"]
+    parts = {key: value for key, value in spec.items() if key == "accelerator"}
+    return {"rollout": {"serving": {**serving, "template": {**serving["template"], **parts}}}}  # type: ignore[dict-item]
+
+
+def test_a_candidate_runs_beside_what_serves_and_callers_do_not_reach_it(
+    make_tenant: MakeTenant, make_model: MakeModel, settings: Settings
+) -> None:
+    candidate = {**SERVING["rollout"]["serving"], "revision": "ffff0000", "gate": "g", "began": "2026-11-23T12:00:00Z",
+                 "at": "2026-11-23T12:00:00Z"}  # fmt: skip
+    status = {"rollout": {**SERVING["rollout"], "candidate": candidate}}
+    apps = by_name(render([make_tenant(status=KEYED)], [make_model(status=status)], settings))
+    assert list(apps) == ["acme.gateway", APP, "acme.model.shapes.ffff0000"]
+    found = apps["acme.gateway"]["deployments"][0]["user_config"]["models"]["shapes"]
+    assert (found["app"], found["candidate"]) == (APP, "acme.model.shapes.ffff0000")
+
+
+def test_what_no_record_asks_for_does_not_run(
+    make_tenant: MakeTenant, make_model: MakeModel, settings: Settings
+) -> None:
+    apps = by_name(render([make_tenant(status=KEYED)], [make_model()], settings))
+    assert list(apps) == ["acme.gateway"]
+    assert apps["acme.gateway"]["deployments"][0]["user_config"]["models"]["shapes"]["app"] is None
+
+
 @pytest.mark.parametrize(
     ("spec", "deployment"),
     [
@@ -88,6 +130,9 @@ def test_suspension_and_quotas_change_live_settings_only(make_tenant: MakeTenant
                      {"autoscaling_config": {"min_replicas": 0, "max_replicas": 3}}, id="down to zero"),
         pytest.param({"accelerator": {"type": "GPU", "count": 2}},
                      {"ray_actor_options": {"num_cpus": 0.5, "num_gpus": 2}, "num_replicas": 1}, id="on two GPUs"),
+        pytest.param({"accelerator": {"type": "GPU", "product": "NVIDIA-L4"}},
+                     {"ray_actor_options": {"num_cpus": 0.5, "num_gpus": 1, "label_selector": GPU_L4},
+                      "num_replicas": 1}, id="on a certain GPU"),
     ],
 )  # fmt: skip
 def test_replicas_and_accelerators(
@@ -97,8 +142,8 @@ def test_replicas_and_accelerators(
     spec: dict[str, Any],
     deployment: dict[str, Any],
 ) -> None:
-    apps = by_name(render([make_tenant(status=KEYED)], [make_model(spec=spec)], settings))
-    assert deployment.items() <= apps["acme.model.shapes"]["deployments"][0].items()
+    apps = by_name(render([make_tenant(status=KEYED)], [make_model(spec=spec, status=serving_as(spec))], settings))
+    assert deployment.items() <= apps[APP]["deployments"][0].items()
 
 
 def test_nothing_that_serve_shows_is_secret(
@@ -131,6 +176,6 @@ def test_a_tenant_made_anew_under_an_old_name_gets_storage_of_its_own(
 def test_a_model_may_come_from_the_tenants_own_folder_or_the_shared_one(
     make_tenant: MakeTenant, make_model: MakeModel, settings: Settings
 ) -> None:
-    args = by_name(render([make_tenant(status=KEYED)], [make_model()], settings))["acme.model.shapes"]["args"]
+    args = by_name(render([make_tenant(status=KEYED)], [make_model(status=SERVING)], settings))[APP]["args"]
     root = settings.models_root
     assert args["model_roots"] == [f"{root}/tenant-acme", f"{root}/shared"]

@@ -18,8 +18,19 @@ from imagint_operator.settings import Settings
 KEYED = {"key": {"name": "tenant-x", "version": 1}}
 WORLD = st.dictionaries(
     st.sampled_from(["ada", "bob", "cyd"]),
-    st.tuples(st.booleans(), st.integers(1, 2), st.sets(st.sampled_from(["one", "two"]))),
+    st.tuples(
+        st.booleans(),
+        st.integers(1, 2),
+        st.dictionaries(st.sampled_from(["one", "two"]), st.none() | st.sampled_from(["0123abcd", "4567cdef"])),
+    ),
 )
+
+
+def serving(revision: str | None) -> dict[str, Any]:
+    """What a model's status records: which revision serves, if any."""
+    template = {"source": {"type": "Bundled", "name": "shapes"}}
+    record = {"revision": revision, "template": template, "since": "2026-11-23T12:00:00Z"}
+    return {"rollout": {"serving": record}} if revision else {}
 
 
 @given(worlds=st.lists(WORLD, max_size=5))
@@ -36,7 +47,11 @@ def test_piece_by_piece_is_as_a_whole(
             make_tenant(name, status=KEYED if keyed else {}, spec={"quotas": {"requestsPerMinute": quota}})
             for name, (keyed, quota, _) in world.items()
         ]
-        models = [make_model(model, name) for name, (_, _, theirs) in world.items() for model in sorted(theirs)]
+        models = [
+            make_model(model, name, status=serving(revision))
+            for name, (_, _, theirs) in world.items()
+            for model, revision in sorted(theirs.items())
+        ]
         found = rendered.of(tenants, models)
         assert list(found.values()) == list(render(tenants, models, settings))
         assert rendered.of(tenants, models) is found
@@ -48,3 +63,14 @@ def test_a_status_that_changes_no_application_changes_no_mapping(
     rendered = Rendered(settings)
     before = rendered.of([make_tenant(status=KEYED)], [])
     assert rendered.of([make_tenant(status=KEYED | {"observedGeneration": 7})], []) is before
+
+
+def test_a_record_that_changes_is_rendered(
+    settings: Settings, make_tenant: Callable[..., Tenant], make_model: Callable[..., ModelDeployment]
+) -> None:
+    rendered, tenant = Rendered(settings), make_tenant(status=KEYED)
+    before = rendered.of([tenant], [make_model(status=serving("0123abcd"))])
+    after = rendered.of([tenant], [make_model(status=serving("4567cdef"))])
+    assert list(before) == ["acme.gateway", "acme.model.shapes.0123abcd"]
+    assert list(after) == ["acme.gateway", "acme.model.shapes.4567cdef"]
+    assert after["acme.gateway"].routes["shapes"].serving == "acme.model.shapes.4567cdef"

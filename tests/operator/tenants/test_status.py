@@ -13,6 +13,7 @@ from imagint_operator.api.tenants import Tenant
 from imagint_operator.dataplane.answers import GatewayStatus
 from imagint_operator.errors import DataPlaneUnavailableError, ServeUnavailableError, VaultUnavailableError
 from imagint_operator.kube.resources import ObjectKey
+from imagint_operator.serve.places import Refusal
 from imagint_operator.serve.ports import AppStatus
 from imagint_operator.serve.views import AppState
 from imagint_operator.tenants import walls
@@ -41,7 +42,7 @@ def reasons(tenant: Tenant, observed: Observed, now: datetime) -> dict[str, tupl
 def test_a_whole_tenant_is_ready_and_serving(make_tenant: MakeTenant, now: datetime) -> None:
     tenant = make_tenant()
     found = status(tenant, seen(tenant), now)
-    assert [condition.status for condition in found.conditions] == ["True"] * 4
+    assert [condition.status for condition in found.conditions] == ["True"] * 5
     assert (found.namespace, found.path, found.key and found.key.version) == ("tenant-acme", "/acme", 3)
 
 
@@ -65,7 +66,12 @@ CASES = [
                  id="a namespace of somebody else"),
     pytest.param({}, {"contents": {}}, "NamespaceReady", ("False", "WallsIncomplete"), id="walls are missing"),
     pytest.param({"spec": {"state": "Suspended"}}, {}, "Ready", ("True", "Suspended"), id="suspended is ready"),
-    pytest.param({"spec": {"compute": "Dedicated"}}, {}, "Ready", ("False", "ComputeNotSupported"), id="dedicated"),
+    pytest.param({}, {"gateway": GatewayView(refusal=Refusal("StorageNotShared", "no"))}, "Ready",
+                 ("False", "StorageNotShared"), id="a compute that is refused"),
+    pytest.param({"spec": {"compute": "Dedicated"}, "status": {"compute": "Shared"}}, {}, "ComputeReady",
+                 ("False", "Moving"), id="a tenant on its way to another cluster"),
+    pytest.param({"spec": {"compute": "Dedicated"}, "status": {"compute": "Shared"}},
+                 {"gateway": GatewayView(arrived=True)}, "ComputeReady", ("True", "Placed"), id="one that arrived"),
     pytest.param({}, {"gateway": GatewayView()}, "GatewayReady", ("False", "Waiting"), id="gateway not asked for"),
     pytest.param({}, {"gateway": GatewayView(problem=ServeUnavailableError("down"))}, "GatewayReady",
                  ("Unknown", "DataPlaneUnavailable"), id="ray does not answer"),

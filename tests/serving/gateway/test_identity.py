@@ -25,6 +25,7 @@ OPENAI_DOORS = [
 ]
 OPERATOR_DOORS = [
     ("POST", "/privacy/v1/models/shapes/probe"),
+    ("POST", "/privacy/v1/models/shapes/trial"),
     ("POST", "/privacy/v1/erasures"),
     ("POST", "/privacy/v1/erasures/r-1/commit"),
     ("POST", "/privacy/v1/erasures/r-1/copies"),
