@@ -6,13 +6,15 @@ import asyncio
 import contextlib
 import importlib.metadata
 import logging
+import os
 import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 from imagint_operator.dataplane.gateways import Gateways
 from imagint_operator.dataplane.prober import Prober
+from imagint_operator.errors import SettingsError
 from imagint_operator.keyrings import KeyRing
 from imagint_operator.kube import connections
 from imagint_operator.kube.client import KubeClient
@@ -35,6 +37,9 @@ from imagint_operator.serve.rest import RestServe
 from imagint_operator.serve.views import SERVE
 from imagint_operator.serve.writer import ServeWriter
 from imagint_operator.settings import Settings
+from imagint_operator.telemetry.calls import Calls
+from imagint_operator.telemetry.looks import Looks
+from imagint_operator.telemetry.snapshots import Snapshots
 from imagint_operator.tenants.controller import TenantController
 from imagint_operator.tenants.execute import Executor
 from imagint_operator.tenants.observe import Observer
@@ -45,11 +50,13 @@ from imagint_operator.watchers import Watcher
 from imagint_operator.workqueues import WorkQueue
 from imagint_operator.world import World
 from imagint_privacy.keys.ports import KeyAdmin, Signer
+from imagint_privacy.tracing import OFF, Tracing, TracingError, configured
 from imagint_privacy.vault import EvidenceSigner, VaultSession
 from imagint_privacy.vault import KeyAdmin as VaultKeyAdmin
 
 COALESCE_SECONDS = 0.05
 STOP_SECONDS = 2.5
+TRACES_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 
 
@@ -79,19 +86,26 @@ def vault(settings: Settings) -> Vault:
 
 
 @contextlib.asynccontextmanager
-async def assembled(settings: Settings, keys: Vault, clock: Clock = utc_now) -> AsyncIterator[Assembly]:
+async def assembled(
+    settings: Settings, keys: Vault, clock: Clock = utc_now, tracing: Tracing = OFF
+) -> AsyncIterator[Assembly]:
     """Every part, connected; the connections are given back at the end."""
+    metrics = Metrics(clock)
+    calls, snapshots = Calls(metrics), Snapshots(clock)
     async with contextlib.AsyncExitStack() as stack:
-        client = await stack.enter_async_context(KubeClient(connections.load(settings.kubeconfig)))
-        gateways = Gateways(settings.serve_url, settings.dataplane_token_file)
-        prober = Prober(settings.prober_url, settings.prober_token_file)
-        serve = RestServe(settings.ray_dashboard, settings.ray_token_file, settings.serve_url)
+        client = await stack.enter_async_context(KubeClient(connections.load(settings.kubeconfig), calls=calls))
+        gateways = Gateways(settings.serve_url, settings.dataplane_token_file, calls)
+        prober = Prober(settings.prober_url, settings.prober_token_file, calls)
+        serve = RestServe(settings.ray_dashboard, settings.ray_token_file, settings.serve_url, calls=calls)
         for part in (gateways, prober, serve):
             stack.push_async_callback(part.close)
-        queue: WorkQueue[ObjectKey] = WorkQueue()
+        queue: WorkQueue[ObjectKey] = WorkQueue(
+            waited=lambda key, seconds: metrics.queue_seconds.labels(key.kind).observe(seconds)
+        )
+        metrics.sources.queue_length, metrics.sources.snapshot = queue.__len__, snapshots
         writer = ServeWriter(client, serve, settings, clock=clock, notify=queue.add)
         world = World(clock, settings.resync_seconds, lambda: writer.view, Waker(queue))
-        ring, recorder = KeyRing(keys.admin), Recorder(client, socket.gethostname())
+        ring, recorder = KeyRing(keys.admin, calls), Recorder(client, socket.gethostname())
         peers = Peers(client, ring, gateways, prober, keys.signer, _issuer(settings), clock, _salt)
         observer, executor = Observer(client, ring, gateways), Executor(client, ring, gateways)
         controllers: dict[str, Controller] = {
@@ -102,14 +116,15 @@ async def assembled(settings: Settings, keys: Vault, clock: Clock = utc_now) -> 
             SERVE.kind: writer,
             TRUST.kind: TrustController(client, keys.signer),
         }
-        metrics = Metrics()
-        yield Assembly(client, queue, Runtime(controllers, queue, metrics), controllers, metrics)
+        runtime = Runtime(controllers, queue, metrics, looks=Looks(tracing), listed=snapshots.listed)
+        yield Assembly(client, queue, runtime, controllers, metrics)
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Run until told to stop. What is under way is cut off: every step is recorded and is taken up again."""
     loop = asyncio.get_running_loop()
-    async with assembled(settings, vault(settings)) as operator:
+    tracing = traces(os.environ)
+    async with assembled(settings, vault(settings), tracing=tracing) as operator:
         watcher = Watcher(
             connections.load(settings.kubeconfig),
             lambda key: _from_thread(loop, operator.queue, key),
@@ -126,6 +141,19 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             task.cancel()
         await asyncio.gather(work, stopped, return_exceptions=True)
         await watcher.stop(STOP_SECONDS)
+    tracing.close(TRACES_SECONDS)
+
+
+def traces(environment: Mapping[str, str]) -> Tracing:
+    """Traces as OpenTelemetry's own variables ask for.
+
+    Raises:
+        SettingsError: they are asked for and cannot be sent.
+    """
+    try:
+        return configured("imagint-operator", environment)
+    except TracingError as error:
+        raise SettingsError(f"The operator cannot start: {error}") from None
 
 
 class Waker:

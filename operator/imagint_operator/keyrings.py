@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from imagint_operator.errors import OperatorError, VaultRefusedError, VaultUnavailableError
+from imagint_operator.telemetry.calls import Calls
 from imagint_privacy import errors as privacy
 from imagint_privacy.keys.ports import KeyAdmin, KeyState
 
@@ -19,46 +20,51 @@ T = TypeVar("T")
 class KeyRing:
     """The keys of all tenants, by name."""
 
-    def __init__(self, admin: KeyAdmin) -> None:
+    def __init__(self, admin: KeyAdmin, calls: Calls | None = None) -> None:
         self._admin = admin
+        self._calls = calls or Calls()
 
     async def state(self, name: str) -> KeyState | None:
         """The key as it is, or None when there is none."""
-        return await self._run(lambda: self._admin.state(name))
+        return await self._run("state", lambda: self._admin.state(name))
 
     async def ensure(self, name: str) -> KeyState:
         """The key, made if need be."""
-        return await self._run(lambda: self._admin.ensure(name))
+        return await self._run("ensure", lambda: self._admin.ensure(name))
 
     async def rotate(self, name: str) -> KeyState | None:
         """Add a version."""
-        await self._run(lambda: self._admin.rotate(name))
+        await self._run("rotate", lambda: self._admin.rotate(name))
         return await self.state(name)
 
     async def raise_minimum(self, name: str, version: int) -> KeyState | None:
         """Refuse everything older than this version."""
-        await self._run(lambda: self._admin.raise_minimum(name, version))
+        await self._run("raise_minimum", lambda: self._admin.raise_minimum(name, version))
         return await self.state(name)
 
     async def trim(self, name: str, version: int) -> KeyState | None:
         """Destroy every version older than this one, for good."""
-        await self._run(lambda: self._admin.trim(name, version))
+        await self._run("trim", lambda: self._admin.trim(name, version))
         return await self.state(name)
 
     async def destroy(self, name: str) -> None:
         """Rotate, raise, trim and delete the whole key."""
-        await self._run(lambda: self._admin.destroy(name))
+        await self._run("destroy", lambda: self._admin.destroy(name))
 
     async def upsert_disabled(self) -> bool:
         """Whether Vault refuses to make a key again for a late writer."""
-        return await self._run(self._admin.upsert_disabled)
+        return await self._run("upsert_disabled", self._admin.upsert_disabled)
 
-    @staticmethod
-    async def _run(work: Callable[[], T]) -> T:
-        try:
-            return await asyncio.to_thread(work)
-        except privacy.PrivacyError as error:
-            raise translated(error) from error
+    async def sign(self, work: Callable[[], T]) -> T:
+        """Have Vault sign: not a key of a tenant, and all the same a call to Vault."""
+        return await self._run("sign", work)
+
+    async def _run(self, operation: str, work: Callable[[], T]) -> T:
+        with self._calls.vault(operation):
+            try:
+                return await asyncio.to_thread(work)
+            except privacy.PrivacyError as error:
+                raise translated(error) from error
 
 
 def translated(error: privacy.PrivacyError) -> OperatorError:

@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Iterable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 from imagint_operator.api.base import GROUP
 from imagint_operator.errors import OperatorError, PermanentError, RetryableError
 from imagint_operator.kube.client import KubeClient
 from imagint_operator.kube.resources import WATCHED, ObjectKey
 from imagint_operator.metrics import Metrics
+from imagint_operator.telemetry.looks import Looks
 from imagint_operator.workqueues import WorkQueue
 
 WORKERS = 16
@@ -34,10 +35,20 @@ class Controller(Protocol):
 class Runtime:
     """The queue, its workers and the periodic look at everything."""
 
-    def __init__(self, controllers: Mapping[str, Controller], queue: WorkQueue[ObjectKey], metrics: Metrics) -> None:
+    def __init__(
+        self,
+        controllers: Mapping[str, Controller],
+        queue: WorkQueue[ObjectKey],
+        metrics: Metrics,
+        *,
+        looks: Looks | None = None,
+        listed: Callable[[str, Sequence[Mapping[str, Any]]], None] = lambda _kind, _items: None,
+    ) -> None:
         self._controllers = controllers
         self._queue = queue
         self._metrics = metrics
+        self._looks = looks or Looks()
+        self._listed = listed
 
     async def work(self, client: KubeClient, singles: Iterable[ObjectKey], resync: float) -> None:
         """Work until cancelled."""
@@ -52,7 +63,7 @@ class Runtime:
         """One look, its outcome and when to look again."""
         try:
             async with asyncio.timeout(LOOK_SECONDS):
-                with self._metrics.seconds.labels(key.kind).time():
+                with self._metrics.seconds.labels(key.kind).time(), self._looks.look(key):
                     again = await self._controllers[key.kind].reconcile(key)
         except OperatorError as error:
             self._failed(key, error)
@@ -73,6 +84,7 @@ class Runtime:
 
     def _failed(self, key: ObjectKey, error: OperatorError) -> None:
         self._metrics.reconciles.labels(key.kind, error.reason).inc()
+        self._metrics.retries.labels(key.kind).inc()
         least = error.after if isinstance(error, RetryableError) else REFUSED_SECONDS
         pause = self._queue.retry(key, at_least=least)
         level = logging.ERROR if isinstance(error, PermanentError) else logging.WARNING
@@ -81,7 +93,6 @@ class Runtime:
     async def _worker(self) -> None:
         while True:
             key = await self._queue.get()
-            self._metrics.queued.set(len(self._queue))
             try:
                 await self.look(key)
             finally:
@@ -92,7 +103,9 @@ class Runtime:
         while True:
             for resource in WATCHED:
                 try:
-                    for item in await client.list_all(resource):
+                    items = await client.list_all(resource)
+                    self._listed(resource.kind, items)
+                    for item in items:
                         metadata = item["metadata"]
                         key = ObjectKey(resource.kind, metadata.get("namespace", ""), metadata["name"])
                         self._queue.add_after(key, 0)

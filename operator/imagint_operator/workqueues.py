@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -20,7 +21,9 @@ LAST_BACKOFF = 30.0
 class WorkQueue(Generic[K]):
     """Keys to look at, in one event loop. `done` must follow every `get`."""
 
-    def __init__(self, *, jitter: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self, *, jitter: Callable[[], float] = random.random, waited: Callable[[K, float], None] | None = None
+    ) -> None:
         self._ready: deque[K] = deque()
         self._waiting: dict[K, asyncio.TimerHandle] = {}
         self._queued: set[K] = set()
@@ -29,6 +32,8 @@ class WorkQueue(Generic[K]):
         self._failures: dict[K, int] = {}
         self._wake = asyncio.Event()
         self._jitter = jitter
+        self._waited = waited
+        self._since: dict[K, float] = {}
 
     def __len__(self) -> int:
         return len(self._ready)
@@ -40,6 +45,7 @@ class WorkQueue(Generic[K]):
             self._again.add(key)
         elif key not in self._queued:
             self._queued.add(key)
+            self._since[key] = time.monotonic()
             self._ready.append(key)
             self._wake.set()
 
@@ -77,6 +83,9 @@ class WorkQueue(Generic[K]):
         key = self._ready.popleft()
         self._queued.discard(key)
         self._working.add(key)
+        since = self._since.pop(key)
+        if self._waited is not None:
+            self._waited(key, time.monotonic() - since)
         return key
 
     def done(self, key: K) -> None:

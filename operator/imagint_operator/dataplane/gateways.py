@@ -14,9 +14,10 @@ from imagint_operator.dataplane.answers import (
     Retention,
     Waiting,
 )
-from imagint_operator.dataplane.http import Door, Failures
+from imagint_operator.dataplane.http import Door, Failures, Seen
 from imagint_operator.dataplane.steps import LONG_SECONDS, Steps, parsed
 from imagint_operator.errors import DataPlaneRefusedError, DataPlaneUnavailableError, OperatorError
+from imagint_operator.telemetry.calls import Calls, Peer
 
 GLANCE_SECONDS = 3.0
 
@@ -52,8 +53,9 @@ class RetentionRuns(Steps):
 class Gateways(Steps):
     """Calls the Gateway of any tenant."""
 
-    def __init__(self, serve_url: str, token_file: Path) -> None:
-        super().__init__(Door(serve_url.rstrip("/"), token_file, Failures("the Gateway", _unavailable, _refused)))
+    def __init__(self, serve_url: str, token_file: Path, calls: Calls | None = None) -> None:
+        failures, seen = Failures("the Gateway", _unavailable, _refused), Seen(Peer.GATEWAY, calls or Calls())
+        super().__init__(Door(serve_url.rstrip("/"), token_file, failures, seen))
         self.retention = RetentionRuns(self._door)
 
     async def close(self) -> None:

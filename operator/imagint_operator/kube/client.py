@@ -24,6 +24,7 @@ from imagint_operator.errors import (
 )
 from imagint_operator.kube.connections import Connection
 from imagint_operator.kube.resources import Resource
+from imagint_operator.telemetry.calls import Calls
 
 FIELD_MANAGER = "imagint-operator"
 APPLY = "application/apply-patch+yaml"
@@ -37,10 +38,11 @@ JsonObject = dict[str, Any]
 class KubeClient:
     """Reads and applies objects. Safe for concurrent use in one event loop."""
 
-    def __init__(self, connection: Connection, *, timeout: float = REQUEST_SECONDS) -> None:
+    def __init__(self, connection: Connection, *, timeout: float = REQUEST_SECONDS, calls: Calls | None = None) -> None:
         configuration = Configuration(host=connection.server, verify_ssl=not connection.insecure, retries=None)
         configuration.ca_cert_data = connection.ca_data
         self._connection = connection
+        self._calls = calls or Calls()
         self._client = ApiClient(configuration)
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=timeout / 2)
 
@@ -124,10 +126,11 @@ class KubeClient:
                 "Authorization": f"Bearer {self._connection.token()}",
             }
             request = await self._client.param_serialize(method, path, query_params=query or [], header_params=headers)
-            response = await self._client.call_api(
-                request[0], request[1], request[2], cast(Any, body), _request_timeout=self._timeout
-            )
-            raw = await response.read()
+            with self._calls.api(method, path, self._connection.server) as call:
+                response = await self._client.call_api(
+                    request[0], request[1], request[2], cast(Any, body), _request_timeout=self._timeout
+                )
+                raw, call.status = await response.read(), response.status
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise KubeUnavailableError(f"{method} {path}: {type(error).__name__}", after=0.5) from error
         answer = _parsed(raw)

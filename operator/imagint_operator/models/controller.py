@@ -13,7 +13,9 @@ from imagint_operator.models.execute import execute
 from imagint_operator.models.observe import observe
 from imagint_operator.models.plan import ANSWERING, READY, plan, status
 from imagint_operator.serve.views import SERVE
+from imagint_operator.telemetry import looks
 from imagint_operator.world import World
+from imagint_privacy.tracing import span
 
 UNREADY_SECONDS = 5.0
 PROBE_AGAIN_SECONDS = 0.5
@@ -35,7 +37,9 @@ class ModelController:
             self._world.wake(SERVE)
             return None
         model = ModelDeployment.model_validate(found)
-        observed = await observe(self._client, model, self._world.view())
+        looks.about(model)
+        with span("observe", {}):
+            observed = await observe(self._client, model, self._world.view())
         probed = await execute(self._gateways, self._world, plan(model, observed))
         after = status(model, observed, probed, self._world.clock())
         await statuses.write(self._client, MODEL_DEPLOYMENTS, model, model.status, after)

@@ -19,8 +19,10 @@ from imagint_operator.requests.execute import KEY_OPERATIONS, Erasure, Peers, ex
 from imagint_operator.requests.observations import Observed
 from imagint_operator.requests.observe import observe
 from imagint_operator.requests.plan import Decision, Operation, Rest, Run, Wait, plan, step, without_looking
+from imagint_operator.telemetry import looks
 from imagint_operator.turns import COMPLETE, QUEUED, QUEUED_SECONDS
 from imagint_operator.world import World
+from imagint_privacy.tracing import span
 
 FAILED_SECONDS = 10.0
 SILENT = frozenset({progress.IN_PROGRESS, "NotYet"})
@@ -81,6 +83,7 @@ class RequestController:
         request = DataSubjectRequest.model_validate(found)
         if request.metadata.deletion_timestamp is not None:
             return None
+        looks.about(request)
         holder = self._world.turns.take(key.namespace, request.metadata.uid)
         try:
             return await self._advance(request, holder)
@@ -90,6 +93,7 @@ class RequestController:
     async def _advance(self, request: DataSubjectRequest, holder: str) -> float | None:
         decided = without_looking(request, self._world.clock())
         if isinstance(decided, Rest):
+            looks.conclude(request, self._world.clock())
             return None
         draft = Draft(request)
         if decided is not None:
@@ -101,7 +105,8 @@ class RequestController:
             raise
 
     async def _run(self, draft: Draft, holder: str) -> float | None:
-        observed = await observe(self._peers.client, self._peers.keys, draft.request, holder)
+        with span("observe", {}):
+            observed = await observe(self._peers.client, self._peers.keys, draft.request, holder)
         while True:
             decision = plan(draft.request, observed, self._world.clock())
             if not isinstance(decision, Run):
@@ -114,7 +119,10 @@ class RequestController:
         """Record that an operation begins, do it, and take up what it found: the next record says so."""
         draft.status = progress.running(draft.status, run.step, self._world.clock())
         await draft.save(self._peers, self._recorder, progress.in_progress(draft.status))
-        finding = await execute(self._peers, Erasure(draft.request, observed), run.operation)
+        with span(run.step.value, {"imagint.step": run.step.value, "imagint.operation": run.operation.value}) as pen:
+            finding = await execute(self._peers, Erasure(draft.request, observed), run.operation)
+            if finding.failed:
+                pen.fail(FAILURES.get(run.step, "StepFailed"))
         draft.status = progress.advanced(draft.status, run.step, finding, self._world.clock())
         if finding.failed:
             raise StepFailedError(run.step)
@@ -125,6 +133,7 @@ class RequestController:
             observed = dataclasses.replace(observed, key=key)
         if step(draft.status, StepName.CERTIFICATE).state is StepState.DONE:
             await draft.save(self._peers, self._recorder, progress.complete(draft.status))
+            looks.conclude(draft.request, self._world.clock())
         return observed, finding.waiting
 
     async def _stop(self, draft: Draft, decision: Decision, observed: Observed) -> float | None:

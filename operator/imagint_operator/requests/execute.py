@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from imagint_operator.dataplane.answers import Waiting
 from imagint_operator.dataplane.gateways import Gateways
 from imagint_operator.dataplane.prober import Prober
 from imagint_operator.errors import EvidenceRefusedError, KubeConflictError, VaultRefusedError
-from imagint_operator.keyrings import KeyRing, translated
+from imagint_operator.keyrings import KeyRing
 from imagint_operator.kube.client import KubeClient
 from imagint_operator.kube.resources import CONFIG_MAPS
 from imagint_operator.requests import certificates, findings
@@ -21,7 +20,6 @@ from imagint_operator.requests.observations import Observed, received_at
 from imagint_operator.requests.plan import Operation, step
 from imagint_operator.requests.progress import Finding
 from imagint_operator.times import Clock
-from imagint_privacy import errors as privacy
 from imagint_privacy import evidence as ev
 from imagint_privacy.keys.ports import KeyState, Signer
 
@@ -186,7 +184,7 @@ async def _certify(peers: Peers, erasure: Erasure) -> Finding:
     """Sign, store where kubectl finds it, and only then lift the fence."""
     request, status = erasure.request, erasure.status
     text = certificates.statement(request, status, peers.issuer)
-    certificate = await _signed(text, peers.signer)
+    certificate = await _signed(text, peers)
     name, stored = await _stored(peers.client, request, certificate)
     await peers.gateways.complete(erasure.tenant, erasure.uid)
     salt = status.evidence.salt if status.evidence else ""
@@ -194,11 +192,9 @@ async def _certify(peers: Peers, erasure: Erasure) -> Finding:
     return Finding(evidence=evidence)
 
 
-async def _signed(text: bytes, signer: Signer) -> bytes:
+async def _signed(text: bytes, peers: Peers) -> bytes:
     try:
-        return await asyncio.to_thread(ev.certify, text, signer)
-    except privacy.PrivacyError as error:
-        raise translated(error) from error
+        return await peers.keys.sign(lambda: ev.certify(text, peers.signer))
     except ev.SigningError as error:
         raise EvidenceRefusedError(f"the certificate could not be signed ({error})") from error
 

@@ -23,8 +23,10 @@ from imagint_operator.retention.execute import KEY_OPERATIONS, Peers, Work, exec
 from imagint_operator.retention.observations import HOLDER, Observed
 from imagint_operator.retention.observe import observe
 from imagint_operator.retention.plan import Decision, Operation, Run, Wait, plan, recorded, without_looking
+from imagint_operator.telemetry import looks
 from imagint_operator.turns import QUEUED, QUEUED_SECONDS
 from imagint_operator.world import World
+from imagint_privacy.tracing import Story, span
 
 FIELD_MANAGER = "imagint-operator-retention"
 FAILED_SECONDS = 10.0
@@ -104,7 +106,9 @@ class RetentionController:
         self, draft: Draft, observed: Observed, work: Work, operation: Operation
     ) -> tuple[Observed, float | None]:
         """Do one operation of the run, and record what it found before the next begins."""
-        finding = await execute(self._peers, work, operation)
+        looks.tell(Story.of(work.run.id, 0), {"imagint.tenant": work.tenant})
+        with span(work.run.step.value, {"imagint.step": work.run.step.value, "imagint.operation": operation.value}):
+            finding = await execute(self._peers, work, operation)
         if finding.failed:
             await self._save(draft, progress.failed(draft.status, finding.failed))
             return observed, FAILED_SECONDS

@@ -15,6 +15,7 @@ import httpx
 from imagint_operator.errors import ServeRefusedError, ServeUnavailableError
 from imagint_operator.serve.applications import Application
 from imagint_operator.serve.ports import AppStatus, Deployed
+from imagint_operator.telemetry.calls import Calls
 
 PATH = "/api/serve/applications/"
 
@@ -22,7 +23,17 @@ PATH = "/api/serve/applications/"
 class RestServe:
     """The adapter. The token file is read anew for every call."""
 
-    def __init__(self, dashboard: str, token_file: Path, serve_url: str, *, timeout: float = 15.0) -> None:
+    def __init__(
+        self,
+        dashboard: str,
+        token_file: Path,
+        serve_url: str,
+        *,
+        timeout: float = 15.0,
+        calls: Calls | None = None,
+    ) -> None:
+        self._dashboard = dashboard
+        self._calls = calls or Calls()
         address = urlsplit(serve_url)
         self._http_options = {"host": address.hostname or "127.0.0.1", "port": address.port or 80}
         self._token_file = token_file
@@ -50,6 +61,10 @@ class RestServe:
         await self._send("PUT", body)
 
     async def _send(self, method: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        with self._calls.serve(method, PATH, self._dashboard):
+            return await self._sent(method, body)
+
+    async def _sent(self, method: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
         try:
             headers = {"Authorization": f"Bearer {self._token_file.read_text().strip()}"}
             response = await self._client.request(method, PATH, json=body, headers=headers)

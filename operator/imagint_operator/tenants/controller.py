@@ -9,6 +9,7 @@ from imagint_operator.kube.client import KubeClient
 from imagint_operator.kube.events import Recorder
 from imagint_operator.kube.resources import TENANTS, ObjectKey
 from imagint_operator.serve.views import SERVE
+from imagint_operator.telemetry import looks
 from imagint_operator.tenants.execute import Executor
 from imagint_operator.tenants.observations import Observed
 from imagint_operator.tenants.observe import Observer
@@ -16,6 +17,7 @@ from imagint_operator.tenants.plan import RemoveFinalizer, plan, shred_at
 from imagint_operator.tenants.status import GATEWAY_READY, READY, own, status
 from imagint_operator.turns import retention_of
 from imagint_operator.world import World
+from imagint_privacy.tracing import span
 
 LEAVING_SECONDS = 0.3
 UNREADY_SECONDS = 1.0
@@ -40,7 +42,9 @@ class TenantController:
             self._world.wake(SERVE)
             return None
         tenant = Tenant.model_validate(found)
-        observed = await self._observer.observe(tenant, self._world.view())
+        looks.about(tenant)
+        with span("observe", {}):
+            observed = await self._observer.observe(tenant, self._world.view())
         actions = plan(tenant, observed, self._world.clock())
         observed = await self._executor.execute(tenant, actions, observed)
         if RemoveFinalizer() in actions:

@@ -19,6 +19,7 @@ from imagint_serving.prober.gateways import HttpGateway
 from imagint_serving.prober.probing import Prober, Surroundings
 from imagint_serving.prober.settings import ProberSettings
 from imagint_serving.prober.storage import ProbeStorage
+from imagint_serving.traces import data_plane_tracing
 
 CONNECTIONS = 64
 VAULT_ROLE = "prober"
@@ -41,10 +42,11 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn raises the signal again once it has drained: then, as before it listens, it means a clean end.
         signal.signal(number, lambda *_: sys.exit(0))
+    tracing = data_plane_tracing("imagint-prober")
     prober = Prober(KeyProber(session), gateway, ProbeStorage(settings.probes_folder), around)
     try:
         uvicorn.run(
-            build_application(prober, settings.platform_file),
+            build_application(prober, settings.platform_file, tracing),
             host=settings.host,
             port=settings.port,
             access_log=False,
@@ -56,6 +58,7 @@ def main() -> int:
         )
     finally:
         gateway.close()
+        tracing.close()
     return 0
 
 

@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 
 from imagint_privacy.errors import PrivacyError
 from imagint_privacy.errors import RetryableError as PrivacyRetryableError
+from imagint_privacy.tracing import OFF, Tracing
 from imagint_serving.errors import RetryableError, ServingError
 from imagint_serving.prober.errors import (
     BeforeMissingError,
@@ -33,6 +34,7 @@ from imagint_serving.tokens import (
     bearer,
     verify_service_account_token,
 )
+from imagint_serving.traces import Traced
 
 AUDIENCE: Final = "imagint-prober"
 OPERATOR: Final = "system:serviceaccount:imagint-system:imagint-operator"
@@ -53,9 +55,10 @@ _ANSWERS: Final[tuple[tuple[type[Exception], int, str], ...]] = (
 Q = TypeVar("Q", bound=Question)
 
 
-def build_application(prober: Prober, platform_file: Path) -> FastAPI:
+def build_application(prober: Prober, platform_file: Path, tracing: Tracing = OFF) -> FastAPI:
     """Return the ASGI application."""
     app = FastAPI(title="Imagint prober", openapi_url=None, docs_url=None, redoc_url=None)
+    app.add_middleware(Traced, tracing=tracing, said={})
     looks = anyio.CapacityLimiter(CONCURRENT_LOOKS)
 
     async def operator_only(request: Request) -> None:
