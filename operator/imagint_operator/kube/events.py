@@ -1,27 +1,27 @@
-"""Kubernetes Events (events.k8s.io/v1) with fixed reasons.
+"""Kubernetes Events (events.k8s.io/v1) with the fixed reasons of `reasons.py`.
 
-An Event that cannot be written is dropped, never retried.
+An Event that cannot be written is dropped, never retried, and one that was said a moment ago is not said again. The
+note is the message of a condition of ours and nothing else.
 """
 
 from __future__ import annotations
 
 import logging
 import secrets
+import time
 from datetime import UTC, datetime
 from enum import StrEnum
 
 from imagint_operator.api.base import API_VERSION, Condition, ConditionStatus, Kind
 from imagint_operator.errors import OperatorError
 from imagint_operator.kube.client import FIELD_MANAGER, KubeClient
+from imagint_operator.kube.damping import Damper
+from imagint_operator.kube.reasons import calm
 from imagint_operator.kube.resources import EVENTS
 
 CONTROLLER = "imagint.ai/operator"
 NOTE_LIMIT = 1000
 _log = logging.getLogger(__name__)
-
-
-UNDER_WAY = frozenset({"Waiting", "Deploying", "NotProbed", "Drained", "Shredding", "KeyDestroyed", "Queued",
-                       "NotYetExecutable", "NothingHeld"})  # fmt: skip
 
 
 class EventType(StrEnum):
@@ -33,20 +33,24 @@ class EventType(StrEnum):
 
 def event_type(condition: Condition) -> EventType:
     """Normal for what holds and for what is on its way; Warning for what somebody should look at."""
-    calm = condition.status is ConditionStatus.TRUE or condition.reason in UNDER_WAY
-    return EventType.NORMAL if calm else EventType.WARNING
+    normal = condition.status is ConditionStatus.TRUE or calm(condition.reason)
+    return EventType.NORMAL if normal else EventType.WARNING
 
 
 class Recorder:
     """Tells people, through `kubectl describe` and `kubectl events`, what turned."""
 
-    def __init__(self, client: KubeClient, instance: str) -> None:
+    def __init__(self, client: KubeClient, instance: str, damper: Damper | None = None) -> None:
         self._client = client
         self._instance = instance
+        self._damper = damper or Damper()
 
     async def record(self, about: Kind, condition: Condition, *, action: str, prefix: str = "") -> None:
-        """Write one Event about a condition that turned."""
+        """Write one Event about a condition that turned; how often it turned unsaid before is its series."""
         metadata = about.metadata
+        unsaid = self._damper.say(metadata.uid, prefix + condition.reason, time.monotonic())
+        if unsaid is None:
+            return
         namespace = metadata.namespace or "default"
         now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         event = {
@@ -67,6 +71,7 @@ class Recorder:
                 "uid": metadata.uid,
                 **({"namespace": metadata.namespace} if metadata.namespace else {}),
             },
+            **({"series": {"count": unsaid + 1, "lastObservedTime": now}} if unsaid else {}),
         }
         try:
             await self._client.create(EVENTS, event)

@@ -1,0 +1,105 @@
+"""Every reason that a condition or an Event of ours can have, and what it means. Pure data; `docs/events.md` shows it.
+
+A reason is a word of the API: people filter by it and alerts count it. An Event about a tenant's Gateway has the
+prefix `Gateway`, one about its retention the prefix `Retention`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Mood(StrEnum):
+    """Whether somebody should look, when the condition does not hold."""
+
+    CALM = "calm"
+    ALARM = "alarm"
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a reason says, and what to do about it."""
+
+    text: str
+    mood: Mood = Mood.ALARM
+
+
+_CALM = Mood.CALM
+PREFIXES = ("", "Gateway", "Retention")
+REASONS: dict[str, Meaning] = {
+    # A tenant.
+    "Ready": Meaning("Everything that was asked for stands.", _CALM),
+    "Suspended": Meaning("The tenant is switched off by its spec: no image is made, every right is served.", _CALM),
+    "NamespaceReady": Meaning("The namespace stands with its quota, network policies and rights.", _CALM),
+    "NamespaceConflict": Meaning("A namespace of this name belongs to somebody else: rename the Tenant or delete it."),
+    "NamespaceMissing": Meaning("The namespace is not there yet, or was deleted by hand: it is made again."),
+    "NamespaceTerminating": Meaning("The namespace is being deleted; it is made again once it is gone."),
+    "WallsIncomplete": Meaning("Something in the namespace is not as it must be; it is put right."),
+    "KeyReady": Meaning("The tenant's key stands and cannot leave Vault.", _CALM),
+    "KeyMissing": Meaning("Vault has no key for the tenant (yet)."),
+    "KeyLost": Meaning("Vault had the key and has none now: restore Vault. No data can be opened."),
+    "KeyBehind": Meaning("Vault was restored from before a rotation: restore a newer snapshot."),
+    "KeyExportable": Meaning("The key can leave Vault: whoever took it can undo an erasure."),
+    "KeyReplayed": Meaning("Vault was restored; what had been destroyed before was destroyed again.", _CALM),
+    "KeyDestroyed": Meaning("The key is destroyed, as it had to be.", _CALM),
+    "DeletionRefused": Meaning("The Tenant is deleted and its policy says Refuse: everything is kept."),
+    "Shredding": Meaning("The tenant is being switched off; its key is destroyed after the grace time.", _CALM),
+    "Serving": Meaning("The Gateway answers.", _CALM),
+    "NotReady": Meaning("The Gateway answers that it is not ready."),
+    "Drained": Meaning("The tenant's applications are gone.", _CALM),
+    "ComputeNotSupported": Meaning("This version does not carry out what spec.compute asks for."),
+    # A model, and what runs on Ray Serve.
+    "Waiting": Meaning("It was not asked for yet: something else comes first.", _CALM),
+    "Deploying": Meaning("Ray Serve is starting it.", _CALM),
+    "Running": Meaning("Ray Serve runs it.", _CALM),
+    "DeployFailed": Meaning("Ray Serve could not start it: its log says why."),
+    "Unhealthy": Meaning("Ray Serve reports the replicas as unhealthy."),
+    "TenantMissing": Meaning("The namespace belongs to no Tenant."),
+    "NotProbed": Meaning("It was not tried yet with this configuration.", _CALM),
+    "ProbeFailed": Meaning("A probe looked, and did not see what it must see."),
+    "Answering": Meaning("The model made a picture.", _CALM),
+    # A request.
+    "InProgress": Meaning("A step is under way; nobody is told of each.", _CALM),
+    "Queued": Meaning("Another erasure of the tenant, or its retention, goes first.", _CALM),
+    "NotYetExecutable": Meaning(
+        "The request is recorded and its clock runs; this version does not carry it out.", _CALM
+    ),
+    "NotYetReceived": Meaning("receivedAt lies in the future."),
+    "TenantDeleting": Meaning("The Tenant is being deleted; with its key everything of it becomes unreadable."),
+    "TenantSuspended": Meaning("Retention waits while the tenant is suspended.", _CALM),
+    "OutOfOrder": Meaning("Nothing is destroyed: a step that must come first is not recorded as done."),
+    "Erased": Meaning("The keys are destroyed, the data is deleted, the certificate is issued.", _CALM),
+    "NothingHeld": Meaning("Nothing was held about the subject; the certificate says so.", _CALM),
+    "NotYet": Meaning("The subject's keys still exist.", _CALM),
+    "Trimmed": Meaning("The old version of the tenant's key is destroyed.", _CALM),
+    "HoldCheckFailed": Meaning("The key's flags are not what an erasure needs: see the step's checks."),
+    "CopyFailed": Meaning("A copy of the key tree was not written or not read back: nothing is destroyed."),
+    "PurgeIncomplete": Meaning("Some of the ciphertext could not be deleted; its keys are gone."),
+    "StepFailed": Meaning("A step looked at the world and did not find what it must."),
+    "EvidenceRefused": Meaning("The certificate would claim what was not shown."),
+    # Retention.
+    "Scheduled": Meaning("The next run has its moment.", _CALM),
+    "Completed": Meaning("A run of retention is complete.", _CALM),
+    "Failed": Meaning("A step of retention was refused, or did not find what it must."),
+    "Behind": Meaning("Retention is late by more than one interval."),
+    # Errors: somebody did not answer, or refuses.
+    "ApiServerUnavailable": Meaning("The apiserver is unreachable, slow or busy."),
+    "Conflict": Meaning("Somebody else changed or replaced the object; it is looked at again."),
+    "VaultUnavailable": Meaning("Vault is sealed or unreachable."),
+    "VaultRefused": Meaning("Vault refuses the operator."),
+    "DataPlaneUnavailable": Meaning("A Gateway or Ray's dashboard is unreachable or not ready."),
+    "DataPlaneRefused": Meaning("A Gateway refuses the step."),
+    "ProberUnavailable": Meaning("The prober is unreachable or not ready."),
+    "ProberRefused": Meaning("The prober refuses the probe."),
+    "ServeRefused": Meaning("Ray Serve refuses the configuration."),
+    "Forbidden": Meaning("The operator lacks a right."),
+    "Refused": Meaning("The apiserver refuses what the operator wrote."),
+    "InternalError": Meaning("A fault of the operator: its log names the place."),
+}
+
+
+def calm(reason: str) -> bool:
+    """Whether a condition that does not hold for this reason is merely on its way."""
+    found = REASONS.get(reason)
+    return found is not None and found.mood is Mood.CALM
