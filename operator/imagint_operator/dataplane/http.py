@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from imagint_operator.dataplane.answers import code as code_of
 from imagint_operator.errors import OperatorError, VaultUnavailableError
 from imagint_operator.telemetry.calls import Calls, Peer
 from imagint_privacy import tracing
@@ -76,7 +77,7 @@ class Door:
 
     def _failure(self, response: httpx.Response, answer: JsonObject | None) -> OperatorError:
         error = (answer or {}).get("error")
-        code = str(error.get("code", "")) if isinstance(error, dict) else ""
+        code = code_of(error.get("code")) if isinstance(error, dict) else ""
         message = f"{self._failures.peer} answers {response.status_code} {code}".rstrip()
         after = response.headers.get("Retry-After", "")
         seconds = float(after) if after.replace(".", "", 1).isdigit() else 0.0

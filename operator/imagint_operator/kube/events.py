@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -40,15 +41,16 @@ def event_type(condition: Condition) -> EventType:
 class Recorder:
     """Tells people, through `kubectl describe` and `kubectl events`, what turned."""
 
-    def __init__(self, client: KubeClient, instance: str, damper: Damper | None = None) -> None:
+    def __init__(self, client: KubeClient, instance: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._client = client
         self._instance = instance
-        self._damper = damper or Damper()
+        self._damper = Damper()
+        self._monotonic = monotonic
 
     async def record(self, about: Kind, condition: Condition, *, action: str, prefix: str = "") -> None:
         """Write one Event about a condition that turned; how often it turned unsaid before is its series."""
         metadata = about.metadata
-        unsaid = self._damper.say(metadata.uid, prefix + condition.reason, time.monotonic())
+        unsaid = self._damper.say(metadata.uid, prefix + condition.reason, self._monotonic())
         if unsaid is None:
             return
         namespace = metadata.namespace or "default"

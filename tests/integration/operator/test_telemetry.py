@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import socket
 import threading
@@ -19,7 +20,10 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from imagint_operator import composition
+from imagint_operator.api.base import Condition
+from imagint_operator.api.tenants import Tenant
 from imagint_operator.dataplane.fakes import FakeProber
+from imagint_operator.kube.events import Recorder
 from imagint_operator.kube.resources import ObjectKey
 from imagint_operator.telemetry.fakes import FakeCollector, SeenSpan
 from imagint_privacy.keys.fakes import FakeTransit
@@ -206,6 +210,28 @@ async def test_a_collector_that_is_away_holds_nothing_up(bench: Any, caplog: pyt
         begun = time.monotonic()
         tracing.close(0.5)
         assert time.monotonic() - begun < 5
+
+
+async def test_a_condition_that_flaps_is_one_event_and_then_a_series(bench: Any, cluster: Any) -> None:
+    tenant = Tenant.model_validate(
+        {"metadata": {"name": "flapping", "uid": "11111111-2222-4333-8444-555555555555"},
+         "spec": {"residency": {"region": "eu"}}}
+    )  # fmt: skip
+    sealed = Condition.model_validate(
+        {"type": "Ready", "status": "False", "reason": "VaultUnavailable", "message": "Vault is sealed",
+         "lastTransitionTime": "2026-11-23T12:00:00Z"}
+    )  # fmt: skip
+    times = iter([0.0, 1.0, 2.0, 3.0, 700.0])
+    async with composition.assembled(bench.settings, composition.vault(bench.settings), bench.clock) as made:
+        recorder = Recorder(made.client, "test", monotonic=lambda: next(times))
+        for _ in range(5):
+            await recorder.record(tenant, sealed, action="Reconcile")
+    found = json.loads(cluster.run("get", "events.events.k8s.io", "-n", "default", "-o", "json"))["items"]
+    mine = [event for event in found if event["regarding"]["name"] == "flapping"]
+    assert sorted(event.get("series", {}).get("count", 1) for event in mine) == [1, 4]
+    assert {(event["type"], event["reason"], event["note"]) for event in mine} == {
+        ("Warning", "VaultUnavailable", "Vault is sealed")
+    }
 
 
 async def seen(look: Callable[[], bool]) -> None:
