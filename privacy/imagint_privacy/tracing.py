@@ -165,8 +165,11 @@ class Tracing:
 
     def _sampled(self, name: str, story: Story) -> bool:
         """A sampler decides by the trace's id: alike in every replica."""
+        from opentelemetry.sdk.trace.sampling import Decision
+
         assert self._provider is not None  # noqa: S101 - there is no tracer without it
-        return self._provider.sampler.should_sample(None, story.trace_id, name).decision.is_sampled()
+        decision = self._provider.sampler.should_sample(None, story.trace_id, name).decision
+        return decision is Decision.RECORD_AND_SAMPLE
 
     @contextlib.contextmanager
     def _span(

@@ -127,8 +127,9 @@ def _stale(objects: Iterable[Kind], since: StaleSince, now: datetime) -> Iterato
 
 def _requests(requests: list[DataSubjectRequest], now: datetime) -> Iterator[Figure]:
     yield from _counted(series.DSR_OPEN, (_by_law(request) for request in requests))
-    left, ages = {}, {}
-    overdue = []
+    left: dict[str, float] = {}
+    ages: dict[str, float] = {}
+    overdue: list[tuple[str, ...]] = []
     for request in requests:
         kind, since, due = request.spec.type.value, received(request), due_by(request)
         if since is not None:

@@ -102,6 +102,18 @@ def conclude(request: DataSubjectRequest, now: datetime) -> None:
         look.looks.tracing.whole(name, story, _described(request), begun, ended)
 
 
+def conclude_run(run: str, attributes: Attributes, begun: datetime, ended: datetime) -> None:
+    """Tell the whole of a run of retention that is complete."""
+    look = _now.get()
+    if look is not None:
+        look.looks.tracing.whole("Retention run", story_of_run(run), attributes, begun, ended)
+
+
+def story_of_run(run: str) -> Story:
+    """The story of a run of retention: its id is unique, and it has no generations."""
+    return Story.of(run, 0)
+
+
 def settled(seen: Kind) -> bool:
     """Whether the object is recorded as being what this generation of it asks for."""
     status = getattr(seen, "status", None)

@@ -9,7 +9,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,13 @@ def served(rig: TenantRig, tracing: Tracing) -> Iterator[str]:
     """The tenant's real Gateway under its prefix, as Ray Serve mounts it."""
     inner = build_application(rig.services, tracing=tracing)
     prefix = Mount(f"/{rig.name}", app=inner)
-    outer = Starlette(routes=[prefix], lifespan=lambda _app: inner.router.lifespan_context(inner))
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_outer: Starlette) -> AsyncIterator[None]:
+        async with inner.router.lifespan_context(inner):
+            yield
+
+    outer = Starlette(routes=[prefix], lifespan=lifespan)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(outer, log_config=None, access_log=False))

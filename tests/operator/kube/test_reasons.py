@@ -23,7 +23,7 @@ REASON = re.compile(r"[A-Z][A-Za-z]{2,60}")
 
 
 def constants() -> dict[str, str]:
-    found = {}
+    found: dict[str, object] = {}
     for tree in TREES.values():
         for node in tree.body:
             if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
@@ -45,7 +45,8 @@ def words(node: ast.AST, known: dict[str, str]) -> Iterator[str]:
 
 
 def used() -> set[str]:
-    known, found = constants(), set()
+    known = constants()
+    found: set[str] = set()
     for node in (node for tree in TREES.values() for node in ast.walk(tree)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in VERDICTS:
             place = VERDICTS[node.func.id]

@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 import imagint_operator
+from imagint_operator.telemetry.pages import with_series
 from imagint_operator.telemetry.series import ALL, SeriesType
 
 FOLDER = Path(imagint_operator.__file__).parents[2] / "monitoring"
@@ -95,3 +96,8 @@ def test_every_alert_is_evaluated_by_the_rules_tests() -> None:
     tested = {case["alertname"] for test in yaml.safe_load((FOLDER / "alerts_test.yaml").read_text())["tests"]
               for case in test["alert_rule_test"] if case["exp_alerts"]}  # fmt: skip
     assert {rule["alert"] for rule in RULES} - tested == set()
+
+
+def test_the_page_about_the_series_is_the_table() -> None:
+    page = (FOLDER.parent / "docs" / "observability.md").read_text()
+    assert page == with_series(page), "run: python -m imagint_operator.telemetry.pages docs"
