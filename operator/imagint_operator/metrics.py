@@ -5,12 +5,26 @@ The series stand in `telemetry/series.py`. Labels carry kinds and reasons, never
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, make_wsgi_app
+from prometheus_client.exposition import ThreadingWSGIServer
 
 from imagint_operator.telemetry import series
 from imagint_operator.telemetry.scrapes import Lookup, Sources, Tallies
 from imagint_operator.telemetry.series import Series
 from imagint_operator.times import Clock, utc_now
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - wsgiref's own name
+        """Stay silent: a scrape is no news."""
 
 
 class Metrics:
@@ -35,9 +49,22 @@ class Metrics:
         lookup.tallies = Tallies(completions, certificates, erasures, clock())
 
     def serve(self, host: str, port: int) -> None:
-        """Answer GET /metrics, in a thread of its own. Port 0 means not at all."""
+        """Answer GET and HEAD of /metrics, in a thread of its own. Port 0 means not at all."""
         if port:
-            start_http_server(port, addr=host, registry=self.registry)
+            server = make_server(host, port, self.application(), ThreadingWSGIServer, handler_class=_Quiet)
+            threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+
+    def application(self) -> WSGIApplication:
+        """The WSGI application that answers a scrape, for whoever serves more than that on the same port."""
+        scrape = make_wsgi_app(self.registry)
+
+        def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+            if environ["REQUEST_METHOD"] != "HEAD":
+                return scrape(environ, start)
+            start("200 OK", [("Content-Type", "text/plain")])  # a probe: nothing is looked up for it
+            return [b""]
+
+        return answer
 
     def _counter(self, of: Series) -> Counter:
         return Counter(of.name, of.help, of.labels, registry=self.registry)

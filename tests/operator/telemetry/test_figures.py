@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
@@ -15,6 +17,7 @@ from imagint_operator.metrics import Metrics
 from imagint_operator.telemetry import series
 from imagint_operator.telemetry.figures import Snapshot, figures
 from imagint_operator.telemetry.series import ALL, Series
+from imagint_operator.telemetry.snapshots import Snapshots
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 DONE = [
@@ -178,3 +181,34 @@ def test_no_name_and_no_handle_is_in_a_label(make_tenant: Make, make_request: Ma
         label for family in text_string_to_metric_families(text) for sample in family.samples for label in sample.labels
     }
     assert used <= allowed
+
+
+def test_a_list_is_parsed_once_a_version_and_what_cannot_be_read_hides_nothing() -> None:
+    def item(name: str, version: str, region: object = "eu") -> dict[str, Any]:
+        metadata = {"name": name, "uid": f"uid-{name}", "generation": 1, "resourceVersion": version}
+        return {"metadata": metadata, "spec": {"residency": {"region": region}}}
+
+    snapshots = Snapshots(lambda: NOW)
+    snapshots.listed("Tenant", [item("a", "1"), item("broken", "1", region=7), item("b", "1")])
+    snapshots.listed("Secret", [item("c", "1")])
+    first = snapshots().objects
+    assert [seen.name for seen in first] == ["a", "b"]
+    snapshots.listed("Tenant", [item("a", "1"), item("b", "2")])
+    second = snapshots().objects
+    assert second[0] is first[0]
+    assert second[1] is not first[1]
+    snapshots.listed("Tenant", [])
+    assert snapshots().objects == ()
+
+
+def test_get_scrapes_and_head_only_asks_whether_anybody_is_there() -> None:
+    scraped = Scraped()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    scraped.metrics.serve("127.0.0.1", port)
+    url = f"http://127.0.0.1:{port}/metrics"
+    assert "imagint_operator_leader 1.0" in httpx.get(url, trust_env=False).text
+    head = httpx.head(url, trust_env=False)
+    assert (head.status_code, head.content) == (200, b"")
+    assert httpx.post(url, trust_env=False).status_code == 405
