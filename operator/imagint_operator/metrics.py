@@ -56,7 +56,7 @@ class Metrics:
 
     def application(self) -> WSGIApplication:
         """The WSGI application that answers a scrape, for whoever serves more than that on the same port."""
-        scrape = make_wsgi_app(self.registry)
+        scrape: WSGIApplication = make_wsgi_app(self.registry)
 
         def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
             if environ["REQUEST_METHOD"] != "HEAD":

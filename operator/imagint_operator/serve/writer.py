@@ -21,6 +21,7 @@ from imagint_operator.serve.applications import Application, is_served, render
 from imagint_operator.serve.ports import AppStatus, Deployed, ServePort
 from imagint_operator.serve.views import AppState, ServeView
 from imagint_operator.settings import Settings
+from imagint_operator.telemetry import looks
 from imagint_operator.times import Clock
 
 UNSETTLED_SECONDS = 0.4
@@ -70,6 +71,7 @@ class ServeWriter:
         wanted = {application.name: application for application in render(tenants, models, self._settings)}
         deployed = await self._port.observe()
         if self._must_put(wanted, deployed):
+            looks.put(application.digest for application in wanted.values())
             await self._port.replace(list(wanted.values()))
             self._last_put = self._clock().timestamp()
             _log.info("put %d applications", len(wanted))

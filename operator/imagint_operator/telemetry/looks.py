@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -107,6 +107,11 @@ def conclude_run(run: str, attributes: Attributes, begun: datetime, ended: datet
     look = _now.get()
     if look is not None:
         look.looks.tracing.whole("Retention run", story_of_run(run), attributes, begun, ended)
+
+
+def put(digests: Iterable[str]) -> None:
+    """Say that the look under way is about this set of Serve applications: each set is a story of its own."""
+    tell(Story.of("serve " + " ".join(sorted(digests)), 0), {})
 
 
 def story_of_run(run: str) -> Story:

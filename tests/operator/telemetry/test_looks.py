@@ -144,6 +144,26 @@ async def test_the_end_is_told_once_a_process(seen: Seen, make_request: Make, en
         assert (root.end_time or 0) - (root.start_time or 0) == (timedelta(hours=1) - ended).total_seconds() * 1e9
 
 
+async def test_a_put_to_serve_is_a_story_of_its_set_of_applications(seen: Seen) -> None:
+    shared = Looks(seen.tracing)
+    for digests in (("a", "b"), ("b", "a"), ("a", "c")):
+        with shared.look(ObjectKey("Serve", "", "apps")):
+            looks.put(digests)
+    first, second, third = (span.context.trace_id for span in seen.spans() if span.context)
+    assert first == second != third
+
+
+async def test_a_run_of_retention_is_a_story_of_its_own(seen: Seen) -> None:
+    with Looks(seen.tracing).look(ObjectKey("Retention", "", "acme")):
+        looks.tell(looks.story_of_run("run-1"), {"imagint.tenant": "tenant-acme"})
+        looks.conclude_run("run-1", {"imagint.tenant": "tenant-acme"}, NOW, NOW + timedelta(minutes=1))
+    spans = {span.name: span for span in seen.spans()}
+    root, look = spans["Retention run"].context, spans["look Retention"].parent
+    assert root is not None
+    assert look is not None
+    assert root.span_id == look.span_id == looks.story_of_run("run-1").root_id
+
+
 async def test_without_traces_nothing_is_sent(make_request: Make) -> None:
     controller = Telling(make_request())
     await Runtime({KEY.kind: controller}, WorkQueue(), Metrics()).look(KEY)
