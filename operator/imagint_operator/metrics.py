@@ -5,13 +5,10 @@ The series stand in `telemetry/series.py`. Labels carry kinds and reasons, never
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
-from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, make_wsgi_app
-from prometheus_client.exposition import ThreadingWSGIServer
 
 from imagint_operator.telemetry import series
 from imagint_operator.telemetry.scrapes import Lookup, Sources, Tallies
@@ -20,11 +17,6 @@ from imagint_operator.times import Clock, utc_now
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
-
-
-class _Quiet(WSGIRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - wsgiref's own name
-        """Stay silent: a scrape is no news."""
 
 
 class Metrics:
@@ -46,16 +38,15 @@ class Metrics:
         self.call_seconds = self._histogram(series.CALL_SECONDS)
         erasures = self._histogram(series.ERASURE_SECONDS)
         completions, certificates = self._counter(series.COMPLETIONS), self._counter(series.CERTIFICATES)
-        lookup.tallies = Tallies(completions, certificates, erasures, clock())
+        self._clock = clock
+        self._tallies = lookup.tallies = Tallies(completions, certificates, erasures, clock())
 
-    def serve(self, host: str, port: int) -> None:
-        """Answer GET and HEAD of /metrics, in a thread of its own. Port 0 means not at all."""
-        if port:
-            server = make_server(host, port, self.application(), ThreadingWSGIServer, handler_class=_Quiet)
-            threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+    def begin_term(self) -> None:
+        """This replica begins to work: what ended before was counted by the one that worked then."""
+        self._tallies.begin(self._clock())
 
     def application(self) -> WSGIApplication:
-        """The WSGI application that answers a scrape, for whoever serves more than that on the same port."""
+        """The WSGI application that answers GET and HEAD of a scrape; `health.py` serves it."""
         scrape: WSGIApplication = make_wsgi_app(self.registry)
 
         def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
+from imagint_operator import fences
 from imagint_operator.dataplane.answers import (
     Commit,
     Fence,
@@ -53,9 +54,11 @@ class RetentionRuns(Steps):
 class Gateways(Steps):
     """Calls the Gateway of any tenant."""
 
-    def __init__(self, serve_url: str, token_file: Path, calls: Calls | None = None) -> None:
+    def __init__(
+        self, serve_url: str, token_file: Path, fence: fences.Fence | None = None, calls: Calls | None = None
+    ) -> None:
         failures, seen = Failures("the Gateway", _unavailable, _refused), Seen(Peer.GATEWAY, calls or Calls())
-        super().__init__(Door(serve_url.rstrip("/"), token_file, failures, seen))
+        super().__init__(Door(serve_url.rstrip("/"), token_file, failures, seen, fence))
         self.retention = RetentionRuns(self._door)
 
     async def close(self) -> None:

@@ -14,6 +14,7 @@ import httpx
 
 from imagint_operator.dataplane.answers import code as code_of
 from imagint_operator.errors import OperatorError, VaultUnavailableError
+from imagint_operator.fences import Fence, unfenced
 from imagint_operator.telemetry.calls import Calls, Peer
 from imagint_privacy import tracing
 
@@ -41,12 +42,15 @@ class Seen:
 class Door:
     """Sends JSON to one server. The token file is read anew for every call."""
 
-    def __init__(self, base_url: str, token_file: Path, failures: Failures, seen: Seen) -> None:
+    def __init__(
+        self, base_url: str, token_file: Path, failures: Failures, seen: Seen, fence: Fence | None = None
+    ) -> None:
         self._base_url = base_url
         self._seen = seen
         self._client = httpx.AsyncClient(base_url=base_url, timeout=httpx.Timeout(30.0, connect=2.0), trust_env=False)
         self._token_file = token_file
         self._failures = failures
+        self._fence = fence or unfenced()
 
     async def close(self) -> None:
         """Give the connections back."""
@@ -64,6 +68,8 @@ class Door:
         with self._seen.calls.http(self._seen.peer, method, path, self._base_url) as call:
             try:
                 headers = {"Authorization": f"Bearer {self._token_file.read_text().strip()}", **tracing.headers()}
+                if method != "GET":
+                    self._fence.check()
                 limits = httpx.Timeout(seconds, connect=min(2.0, seconds))
                 response = await self._client.request(method, path, json=body, headers=headers, timeout=limits)
             except (httpx.HTTPError, OSError) as error:

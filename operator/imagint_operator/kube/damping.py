@@ -33,7 +33,7 @@ class Damper:
     def __len__(self) -> int:
         return len(self._buckets)
 
-    def say(self, uid: str, reason: str, now: float) -> int | None:
+    def say(self, uid: str, reason: str, now: float, *, repeats: bool = False) -> int | None:
         """None when it is to be left unsaid; else how often it was since it was last said."""
         bucket = self._buckets.pop(uid, None) or _Bucket(BURST, now)
         self._buckets[uid] = bucket
@@ -42,7 +42,8 @@ class Damper:
         bucket.tokens = min(BURST, bucket.tokens + (now - bucket.at) / REFILL_SECONDS)
         bucket.at = now
         last = bucket.said.get(reason)
-        if bucket.tokens < 1 or (last is not None and now - last < SAME_SECONDS):
+        same = not repeats and last is not None and now - last < SAME_SECONDS
+        if bucket.tokens < 1 or same:
             bucket.unsaid[reason] = bucket.unsaid.get(reason, 0) + 1
             return None
         bucket.tokens -= 1

@@ -47,10 +47,15 @@ class Recorder:
         self._damper = Damper()
         self._monotonic = monotonic
 
-    async def record(self, about: Kind, condition: Condition, *, action: str, prefix: str = "") -> None:
-        """Write one Event about a condition that turned; how often it turned unsaid before is its series."""
+    async def record(
+        self, about: Kind, condition: Condition, *, action: str, prefix: str = "", repeats: bool = False
+    ) -> None:
+        """Write one Event about a condition that turned; how often it turned unsaid before is its series.
+
+        What `repeats` tells something else each time: only how much the object tells in all is bounded.
+        """
         metadata = about.metadata
-        unsaid = self._damper.say(metadata.uid, prefix + condition.reason, self._monotonic())
+        unsaid = self._damper.say(metadata.uid, prefix + condition.reason, self._monotonic(), repeats=repeats)
         if unsaid is None:
             return
         namespace = metadata.namespace or "default"

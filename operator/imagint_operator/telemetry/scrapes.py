@@ -30,13 +30,17 @@ class Sources:
 
 
 class Tallies:
-    """What ended, counted once each: from the begin of this process on, and only in the replica that works."""
+    """What ended, counted once each: from the begin of this term at work on, and only in the replica that works."""
 
     def __init__(self, completions: Counter, certificates: Counter, erasures: Histogram, begun: datetime) -> None:
         self._completions, self._certificates, self._erasures = completions, certificates, erasures
         self._begun = begun
         self._counted: set[str] = set()
         self._stale: dict[tuple[str, int], datetime] = {}
+
+    def begin(self, moment: datetime) -> None:
+        """Count from this moment on."""
+        self._begun = moment
 
     def take(self, snapshot: Snapshot, now: datetime) -> Mapping[tuple[str, int], datetime]:
         """Count what is new; answers since when each stale object was seen as such."""

@@ -79,7 +79,11 @@ RETENTION_LATE = Series("imagint_retention_late_seconds", _G,
                         "Longest time since a run of retention was due and is not complete")  # fmt: skip
 RETENTION_BEHIND = Series("imagint_retention_behind", _G, "Tenants whose retention is late by more than one interval")
 CERTIFICATE_AGE = Series("imagint_certificate_age_seconds", _G, "Time since the newest certificate was issued")
-SNAPSHOT_AGE = Series("imagint_snapshot_age_seconds", _G, "Age of the list of objects that these figures are from")
+SNAPSHOT_AGE = Series(
+    "imagint_snapshot_age_seconds",
+    _G,
+    "Age of the objects that these figures are from: since the quietest of their watches was heard of",
+)
 BREACH_DEADLINE = Series("imagint_breach_deadline_seconds", _G,
                          "Time left to tell the authority of a breach (72 hours, GDPR 33)")  # fmt: skip
 RECEIPTS_OVERDUE = Series("imagint_processor_receipts_overdue", _G,

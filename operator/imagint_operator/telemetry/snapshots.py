@@ -1,54 +1,27 @@
-"""The objects as they were last listed, for the figures. Filled by whoever lists; read from the scrape's thread.
-
-Holds the parsed objects of our own kinds; it asks nobody for anything.
-"""
+"""The objects as the caches hold them, for the figures. Read from the scrape's thread; asks nobody for anything."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import timedelta
 
-from pydantic import ValidationError
-
-from imagint_operator.api.base import Kind
-from imagint_operator.api.models import ModelDeployment
-from imagint_operator.api.requests import DataSubjectRequest
-from imagint_operator.api.tenants import Tenant
+from imagint_operator.kube.caches import Caches
+from imagint_operator.kube.resources import BY_KIND
 from imagint_operator.telemetry.figures import Snapshot
 from imagint_operator.times import Clock
-
-KINDS: Mapping[str, type[Kind]] = {kind.__name__: kind for kind in (Tenant, ModelDeployment, DataSubjectRequest)}
+from imagint_operator.watchages import Ages
 
 
 class Snapshots:
-    """What was listed of each kind. Whoever lists only leaves it here: it is parsed by who scrapes, once a version."""
+    """Everything of our own kinds that is kept, parsed once a version by whoever keeps it."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, caches: Caches, ages: Ages, clock: Clock) -> None:
+        self._caches = caches
+        self._ages = ages
         self._clock = clock
-        self._listed: dict[str, Sequence[Mapping[str, Any]]] = {}
-        self._parsed: dict[str, tuple[str, Kind]] = {}
-        self._at = clock()
-
-    def listed(self, kind: str, items: Sequence[Mapping[str, Any]]) -> None:
-        """Take up the full list of one kind."""
-        if kind in KINDS:
-            # A new mapping each time: the scrape reads in a thread of its own.
-            self._listed = {**self._listed, kind: items}
-            self._at = self._clock()
 
     def __call__(self) -> Snapshot:
-        """The objects as they were last listed. One that cannot be read does not hide the others."""
-        at, listed = self._at, self._listed
-        before, self._parsed = self._parsed, {}
-        for kind, items in listed.items():
-            for item in items:
-                metadata = item["metadata"]
-                uid, version = metadata["uid"], metadata.get("resourceVersion", "")
-                known = before.get(uid)
-                if known is None or not version or known[0] != version:
-                    try:
-                        known = (version, KINDS[kind].model_validate(item))
-                    except ValidationError:
-                        continue
-                self._parsed[uid] = known
-        return Snapshot(at, tuple(seen for _version, seen in self._parsed.values()))
+        """The objects as they are known now, and how old that may be: as old as the quietest of their watches."""
+        ages = self._ages.all()
+        oldest = max((ages.get(BY_KIND[kind].plural, 0.0) for kind in self._caches.own), default=0.0)
+        objects = tuple(seen for store in self._caches.own.values() for seen in store.all())
+        return Snapshot(self._clock() - timedelta(seconds=oldest), objects)

@@ -103,7 +103,11 @@ ONE_SECRET = '{apiGroups: [""], resources: [secrets], verbs: [get], resourceName
     [
         pytest.param(ROLE.format(rule=ALL_SECRETS), "allows reading Secrets that it names", id="reading every Secret"),
         pytest.param(BINDING.format(role="imagint-token-projector", account="imagint-operator"),
-                     "binds three roles only", id="giving itself the projector's right"),
+                     "binds four roles only", id="giving itself the projector's right"),
+        pytest.param(BINDING.format(role="imagint-archivist", account="imagint-projector"), "binds four roles only",
+                     id="giving another the archivist's right"),
+        pytest.param("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: other, namespace: imagint-system}\n",
+                     "writes into tenants' namespaces only", id="writing no certificate into its own namespace"),
         pytest.param(BINDING.format(role="cluster-admin", account="imagint-operator"), "forbidden",
                      id="becoming admin"),
         pytest.param("apiVersion: v1\nkind: Namespace\nmetadata: {name: elsewhere}\n", "touches no namespace",

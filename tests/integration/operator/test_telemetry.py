@@ -25,6 +25,7 @@ from imagint_operator.api.tenants import Tenant
 from imagint_operator.dataplane.fakes import FakeProber
 from imagint_operator.kube.events import Recorder
 from imagint_operator.kube.resources import ObjectKey
+from imagint_operator.metrics import Metrics
 from imagint_operator.telemetry.fakes import FakeCollector, SeenSpan
 from imagint_privacy.keys.fakes import FakeTransit
 from imagint_privacy.records.library import Library
@@ -96,7 +97,8 @@ class Traced:
     async def operator(self) -> Any:
         """An operator with an empty memory that looks when it is told to."""
         tracing = configured("imagint-operator", self.endpoint)
-        async with composition.assembled(self.bench.settings, self.keys, self.bench.clock, tracing) as made:
+        telemetry = composition.Telemetry.of(Metrics(self.bench.clock), tracing)
+        async with composition.assembled(self.bench.settings, self.keys, self.bench.clock, telemetry=telemetry) as made:
             yield made
         await asyncio.to_thread(tracing.close)
 
@@ -211,7 +213,8 @@ async def test_a_collector_that_is_away_holds_nothing_up(bench: Any, caplog: pyt
     tracing = configured("imagint-operator", {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"})
     with caplog.at_level(logging.CRITICAL, "opentelemetry"):
         keys = composition.vault(bench.settings)
-        async with composition.assembled(bench.settings, keys, bench.clock, tracing) as made:
+        telemetry = composition.Telemetry.of(Metrics(), tracing)
+        async with composition.assembled(bench.settings, keys, bench.clock, telemetry=telemetry) as made:
             await made.runtime.look(ObjectKey("Tenant", "", "nobody"))
         begun = time.monotonic()
         tracing.close(0.5)

@@ -20,6 +20,13 @@ def test_the_same_again_is_counted_and_told_later() -> None:
     assert damper.say("a", "VaultUnavailable", SAME_SECONDS * 2) == 0
 
 
+def test_what_tells_something_else_each_time_is_bounded_only_in_all() -> None:
+    damper = Damper()
+    told = [damper.say("a", "DriftRepaired", float(second), repeats=True) for second in range(BURST + 3)]
+    assert told == [0] * BURST + [None] * 3
+    assert damper.say("a", "DriftRepaired", SAME_SECONDS, repeats=True) == 3
+
+
 def test_one_object_takes_nothing_from_another() -> None:
     damper = Damper()
     for number in range(BURST + 5):

@@ -51,6 +51,8 @@ def used() -> set[str]:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in VERDICTS:
             place = VERDICTS[node.func.id]
             found |= set(words(node.args[place], known)) if len(node.args) > place else set()
+        if isinstance(node, ast.keyword) and node.arg == "reason":
+            found |= set(words(node.value, known))
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             names = {t.id for t in targets if isinstance(t, ast.Name)}

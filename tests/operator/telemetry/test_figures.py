@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,11 +12,16 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from imagint_operator.api.base import Kind
+from imagint_operator.api.models import ModelDeployment
+from imagint_operator.api.tenants import Tenant
+from imagint_operator.kube.caches import Caches
+from imagint_operator.kube.resources import CHILDREN, MODEL_DEPLOYMENTS, TENANTS
 from imagint_operator.metrics import Metrics
 from imagint_operator.telemetry import series
 from imagint_operator.telemetry.figures import Snapshot, figures
 from imagint_operator.telemetry.series import ALL, Series
 from imagint_operator.telemetry.snapshots import Snapshots
+from imagint_operator.watchages import Ages
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 DONE = [
@@ -183,32 +187,41 @@ def test_no_name_and_no_handle_is_in_a_label(make_tenant: Make, make_request: Ma
     assert used <= allowed
 
 
-def test_a_list_is_parsed_once_a_version_and_what_cannot_be_read_hides_nothing() -> None:
-    def item(name: str, version: str, region: object = "eu") -> dict[str, Any]:
+def test_the_figures_are_of_what_the_caches_hold_and_as_old_as_the_quietest_watch() -> None:
+    def item(name: str, version: str) -> dict[str, Any]:
         metadata = {"name": name, "uid": f"uid-{name}", "generation": 1, "resourceVersion": version}
-        return {"metadata": metadata, "spec": {"residency": {"region": region}}}
+        return {"metadata": metadata, "spec": {"residency": {"region": "eu"}}}
 
-    snapshots = Snapshots(lambda: NOW)
-    snapshots.listed("Tenant", [item("a", "1"), item("broken", "1", region=7), item("b", "1")])
-    snapshots.listed("Secret", [item("c", "1")])
-    first = snapshots().objects
-    assert [seen.name for seen in first] == ["a", "b"]
-    snapshots.listed("Tenant", [item("a", "1"), item("b", "2")])
+    caches, seconds = Caches({TENANTS: Tenant, MODEL_DEPLOYMENTS: ModelDeployment}, CHILDREN), [0.0]
+    ages = Ages(["tenants", "modeldeployments", "roles"], lambda: seconds[0])
+    snapshots = Snapshots(caches, ages, lambda: NOW)
+    for name in ("a", "b"):
+        caches.wrote(TENANTS, item(name, "1"))
+    seconds[0] = 40.0
+    ages.heard("tenants")  # not so the models; what is owned does not count
+    first = snapshots()
+    assert ([seen.name for seen in first.objects], first.at) == (["a", "b"], NOW - timedelta(seconds=40))
+    caches.wrote(TENANTS, item("b", "2"))
     second = snapshots().objects
-    assert second[0] is first[0]
-    assert second[1] is not first[1]
-    snapshots.listed("Tenant", [])
-    assert snapshots().objects == ()
+    assert second[0] is first.objects[0]
+    assert second[1] is not first.objects[1]
+
+
+def test_a_replica_counts_from_when_it_began_to_work(make_request: Make) -> None:
+    scraped = Scraped()
+    status = {"conditions": DONE, "completedAt": (NOW + timedelta(hours=1)).isoformat(), "evidence": EVIDENCE}
+    scraped.objects = (make_request("counted-by-another", status=status),)
+    scraped.now += timedelta(hours=2)
+    scraped.metrics.begin_term()
+    assert scraped.value("imagint_certificates_total") == 0
 
 
 def test_get_scrapes_and_head_only_asks_whether_anybody_is_there() -> None:
     scraped = Scraped()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    scraped.metrics.serve("127.0.0.1", port)
-    url = f"http://127.0.0.1:{port}/metrics"
-    assert "imagint_operator_leader 1.0" in httpx.get(url, trust_env=False).text
-    head = httpx.head(url, trust_env=False)
-    assert (head.status_code, head.content) == (200, b"")
-    assert httpx.post(url, trust_env=False).status_code == 405
+    with httpx.Client(
+        transport=httpx.WSGITransport(scraped.metrics.application()), base_url="http://operator"
+    ) as client:
+        assert "imagint_operator_leader 1.0" in client.get("/metrics").text
+        head = client.head("/metrics")
+        assert (head.status_code, head.content) == (200, b"")
+        assert client.post("/metrics").status_code == 405

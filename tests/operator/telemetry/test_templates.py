@@ -46,6 +46,8 @@ def test_requests_to_the_apiserver(method: str, path: str, verb: str, resource: 
         pytest.param("/acme/privacy/v1/models/shapes/probe", "models/probe",
                      "/{tenant}/privacy/v1/models/{id}/probe", "acme", id="a model"),
         pytest.param("/probes/v1/u-1/before", "before", "/probes/v1/{id}/before", "", id="the prober"),
+        pytest.param("/probes/v1/tenants/u-1/after", "tenants/after", "/probes/v1/tenants/{id}/after", "",
+                     id="the prober, of a tenant's end"),
         pytest.param("/probes/privacy/v1/status", "status", "/{tenant}/privacy/v1/status", "probes",
                      id="a tenant with an odd name"),
         pytest.param("/acme/privacy/v1/tomorrow", "other", "/{tenant}/privacy/v1/{id}", "acme",
