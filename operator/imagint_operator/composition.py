@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import importlib.metadata
 import logging
+import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,6 +26,7 @@ from imagint_operator.api.tenants import Tenant
 from imagint_operator.breaches.controller import BreachController
 from imagint_operator.dataplane.gateways import Gateways
 from imagint_operator.dataplane.prober import Prober
+from imagint_operator.errors import SettingsError
 from imagint_operator.fences import Fence, unfenced
 from imagint_operator.health import Health
 from imagint_operator.holds.controller import HoldController
@@ -65,6 +67,9 @@ from imagint_operator.runtime import Controller, Runtime
 from imagint_operator.serve.views import SERVE
 from imagint_operator.serve.writers import ServeWriters, serve_port
 from imagint_operator.settings import Settings
+from imagint_operator.telemetry.calls import Calls
+from imagint_operator.telemetry.looks import Looks
+from imagint_operator.telemetry.snapshots import Snapshots
 from imagint_operator.tenants.certificates import Issuer as ShredIssuer
 from imagint_operator.tenants.controller import TenantController
 from imagint_operator.tenants.endings import Ending, Witnesses
@@ -79,9 +84,11 @@ from imagint_operator.watchages import Ages
 from imagint_operator.workqueues import WorkQueue
 from imagint_operator.world import World
 from imagint_privacy.keys.ports import KeyAdmin, Signer
+from imagint_privacy.tracing import OFF, Tracing, TracingError, configured
 from imagint_privacy.vault import EvidenceSigner, VaultSession
 from imagint_privacy.vault import KeyAdmin as VaultKeyAdmin
 
+TRACES_SECONDS = 1.0
 VAULT_THREADS = 32
 FILL_SECONDS = 60.0
 LEASE_REQUEST_SECONDS = 4.0
@@ -125,6 +132,20 @@ class Assembly:
     metrics: Metrics
 
 
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """Who looks on, for as long as the process lives: it outlasts a term at work."""
+
+    metrics: Metrics
+    calls: Calls
+    looks: Looks
+
+    @classmethod
+    def of(cls, metrics: Metrics, tracing: Tracing = OFF) -> Telemetry:
+        """Everything that feeds these metrics and these traces."""
+        return cls(metrics, Calls(metrics), Looks(tracing))
+
+
 def new_caches() -> Caches:
     """Caches of everything that is watched, still empty."""
     return Caches(MODELS, CHILDREN)
@@ -146,29 +167,31 @@ async def assembled(
     *,
     fence: Fence | None = None,
     caches: Caches | None = None,
-    metrics: Metrics | None = None,
+    telemetry: Telemetry | None = None,
 ) -> AsyncIterator[Assembly]:
     """Every part, connected; the connections are given back at the end. Without caches every read is live."""
-    fence = fence or unfenced()
+    fence, telemetry = fence or unfenced(), telemetry or Telemetry.of(Metrics(clock))
+    calls, metrics = telemetry.calls, telemetry.metrics
     async with contextlib.AsyncExitStack() as stack:
-        client = await stack.enter_async_context(KubeClient(connections.load(settings.kubeconfig), fence=fence))
-        queue: WorkQueue[ObjectKey] = WorkQueue(first=lambda key: key.kind in FIRST)
+        connection = connections.load(settings.kubeconfig)
+        client = await stack.enter_async_context(KubeClient(connection, fence=fence, calls=calls))
+        queue = _queue(metrics)
         reader = LiveReader(client) if caches is None else CachedReader(client, caches)
         if caches is not None:
             client.wrote = caches.wrote
-        shared = serve_port(client, settings, fence)
+        shared = serve_port(client, settings, fence, calls)
         writers = ServeWriters(client, reader, shared, settings, clock=clock, notify=queue.add)
-        gateways = Gateways(settings.serve_url, settings.dataplane_token_file, fence, writers.address)
-        prober = Prober(settings.prober_url, settings.prober_token_file, fence)
+        gateways = Gateways(settings.serve_url, settings.dataplane_token_file, fence, writers.address, calls)
+        prober = Prober(settings.prober_url, settings.prober_token_file, fence, calls)
         recipients = Recipients(keys.signer, clock, fence)
         for part in (gateways, prober, shared, recipients):
             stack.push_async_callback(part.close)
         world = World(
             clock, settings.resync_seconds, writers.view, Waker(queue, writers.pause), rest=Rest(settings, caches)
         )
-        ring, recorder = KeyRing(keys.admin, fence), Recorder(client, socket.gethostname())
+        ring, recorder = KeyRing(keys.admin, fence, calls), Recorder(client, socket.gethostname())
         peers = Peers(client, reader, ring, gateways, prober, keys.signer, recipients, _issuer(settings), clock, _salt)
-        ending = Ending(client, Witnesses(prober, keys.signer, ShredIssuer(*_issued(settings)), clock))
+        ending = Ending(client, Witnesses(prober, ring, keys.signer, ShredIssuer(*_issued(settings)), clock))
         observer, executor = Observer(client, reader, ring, gateways, clock), Executor(client, ring, gateways, ending)
         controllers: dict[str, Controller] = {
             TENANTS.kind: TenantController(observer, executor, recorder, world),
@@ -180,20 +203,29 @@ async def assembled(
             TRUST.kind: TrustController(client, keys.signer),
             VAULT.kind: VaultWatch(ring, reader, Everybody(reader, queue)),
         }
-        metrics = metrics or Metrics()
         refresh = reader.refresh if isinstance(reader, CachedReader) else None
-        yield Assembly(client, queue, Runtime(controllers, queue, metrics, refresh), controllers, metrics)
+        runtime = Runtime(controllers, queue, metrics, refresh, looks=telemetry.looks)
+        yield Assembly(client, queue, runtime, controllers, metrics)
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Run until told to stop. What is under way is cut off: every step is recorded and is taken up again.
 
     Raises:
+        SettingsError: traces are asked for and cannot be sent.
         WatchDeadError: a watch died while the apiserver answers: only a new process is sure to see everything.
     """
     # Calls to Vault wait in threads: with the few that two cores get by default, a Vault that hangs would hold up all.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(VAULT_THREADS, thread_name_prefix="vault"))
-    async with Standby(settings) as standby:
+    tracing = traces(os.environ)
+    try:
+        await _standing_by(settings, stop, tracing)
+    finally:
+        tracing.close(TRACES_SECONDS)
+
+
+async def _standing_by(settings: Settings, stop: asyncio.Event, tracing: Tracing) -> None:
+    async with Standby(settings, tracing) as standby:
         standing = asyncio.create_task(standby.run(), name="standby")
         stopped = asyncio.create_task(stop.wait(), name="stop")
         try:
@@ -207,24 +239,41 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             raise failures[0]
 
 
+def traces(environment: Mapping[str, str]) -> Tracing:
+    """Traces as OpenTelemetry's own variables ask for.
+
+    Raises:
+        SettingsError: they are asked for and cannot be sent.
+    """
+    try:
+        return configured("imagint-operator", environment)
+    except TracingError as error:
+        raise SettingsError(f"The operator cannot start: {error}") from None
+
+
 class Standby:
     """One operator process: warm from the start, at work while it holds the Lease."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, tracing: Tracing = OFF) -> None:
         connection = connections.load(settings.kubeconfig)
         self._settings = settings
         self._caches = new_caches()
         self._ages = Ages(resource.plural for resource in (*WATCHED, *CHILDREN))
         self._fence = Fence()
-        self._reading = KubeClient(connection, fence=self._fence)
-        self._leasing = KubeClient(connection, timeout=LEASE_REQUEST_SECONDS, fence=self._fence)
+        self._telemetry = Telemetry.of(Metrics(), tracing)
+        calls = self._telemetry.calls
+        self._reading = KubeClient(connection, fence=self._fence, calls=calls)
+        self._leasing = KubeClient(connection, timeout=LEASE_REQUEST_SECONDS, fence=self._fence, calls=calls)
         self._informer = Informer(self._reading, connection, self._caches, self._ages, self._notify)
         place = Place(PLATFORM_NAMESPACE, settings.lease_name, incarnations.own_name())
         timing = Timing(settings.lease_seconds, settings.lease_renew_seconds, settings.lease_retry_seconds)
         self._elector = Elector(self._leasing, place, timing, self._fence, utc_now)
-        self._metrics = Metrics()
-        self._health = Health(self._reading, self._ages, (*WATCHED, *CHILDREN), self._metrics.registry)
+        self._health = Health(self._reading, self._ages, (*WATCHED, *CHILDREN))
         self._queue: WorkQueue[ObjectKey] | None = None
+        sources = self._telemetry.metrics.sources
+        sources.watch_ages, sources.leads = self._ages.all, lambda: self._elector.leading
+        sources.queue_length = lambda: len(self._queue or ())
+        sources.snapshot = Snapshots(self._caches, self._ages, utc_now)
 
     async def __aenter__(self) -> Standby:
         return self
@@ -235,7 +284,8 @@ class Standby:
 
     async def run(self) -> None:
         """Until cancelled, or a watch is dead."""
-        self._health.serve(self._settings.metrics_host, self._settings.metrics_port, lambda: self._elector.leading)
+        scrape = self._telemetry.metrics.application()
+        self._health.serve(self._settings.metrics_host, self._settings.metrics_port, scrape)
         informing = asyncio.create_task(self._informer.run(), name="informer")
         watching = asyncio.create_task(self._health.watch(), name="health")
         leading = asyncio.create_task(self._lead(), name="leader")
@@ -253,10 +303,11 @@ class Standby:
         await self._elector.run(self._work)
 
     async def _work(self) -> None:
-        """One term: nothing of an earlier one is remembered, but what the watches keep."""
+        """One term: nothing of an earlier one is remembered, but what the watches keep and what was counted."""
         keys = vault(self._settings, self._fence)
+        self._telemetry.metrics.begin_term()
         async with assembled(
-            self._settings, keys, fence=self._fence, caches=self._caches, metrics=self._metrics
+            self._settings, keys, fence=self._fence, caches=self._caches, telemetry=self._telemetry
         ) as operator:
             self._queue = operator.queue
             try:
@@ -307,6 +358,13 @@ class Everybody:
         """Now."""
         for tenant in await self._reader.all(Tenant):
             self._queue.add(ObjectKey(TENANTS.kind, "", tenant.name))
+
+
+def _queue(metrics: Metrics) -> WorkQueue[ObjectKey]:
+    def waited(key: ObjectKey, seconds: float) -> None:
+        metrics.queue_seconds.labels(key.kind).observe(seconds)
+
+    return WorkQueue(first=lambda key: key in SINGLES, waited=waited)
 
 
 def _issuer(settings: Settings) -> Issuer:

@@ -8,14 +8,12 @@ serve a kind, or forbids it, silence is explained: it is said once, `/readyz` sa
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import threading
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
-from prometheus_client import CollectorRegistry, Gauge, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
 from imagint_operator.errors import OperatorError, WatchDeadError
@@ -23,6 +21,9 @@ from imagint_operator.fences import Monotonic, boot_seconds
 from imagint_operator.kube.client import KubeClient
 from imagint_operator.kube.resources import Resource
 from imagint_operator.watchages import Ages
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 SILENT_SECONDS = 180.0  # Kopf's watches begin again every 120 s, the reflectors hear a bookmark every 60 s
 ANSWERING_SECONDS = 30.0
@@ -35,18 +36,11 @@ class Health:
     """Looks at the ages of the watches and at the event loop."""
 
     def __init__(
-        self,
-        client: KubeClient,
-        ages: Ages,
-        kinds: Iterable[Resource],
-        registry: CollectorRegistry,
-        *,
-        clock: Monotonic = boot_seconds,
+        self, client: KubeClient, ages: Ages, kinds: Iterable[Resource], *, clock: Monotonic = boot_seconds
     ) -> None:
         self._client = client
         self._ages = ages
         self._kinds = {resource.plural: resource for resource in kinds}
-        self._registry = registry
         self._clock = clock
         self._beat = clock()
         self._answering: dict[str, float] = {}
@@ -88,30 +82,26 @@ class Health:
         """Whether every watch was heard of, lately."""
         return self.alive() and not self._ages.older_than(SILENT_SECONDS) and not self._ages.troubles()
 
-    def serve(self, host: str, port: int, leading: Callable[[], bool]) -> None:
-        """Answer /metrics, /healthz and /readyz, in a thread of its own. Port 0 means not at all."""
-        ages = Gauge(
-            "imagint_operator_watch_age_seconds", "Since a watch was heard of", ["kind"], registry=self._registry
-        )
-        for kind in self._kinds:
-            ages.labels(kind).set_function(functools.partial(self._ages.age, kind))
-        held = Gauge("imagint_operator_leader", "1 while this process holds the Lease", registry=self._registry)
-        held.set_function(lambda: float(leading()))
+    def serve(self, host: str, port: int, scrape: WSGIApplication) -> None:
+        """Answer GET and HEAD of /metrics, /healthz and /readyz, in a thread of its own. Port 0 means not at all."""
         if port:
-            server = make_server(host, port, self._application(), ThreadingWSGIServer, _Silent)
+            server = make_server(host, port, self.application(scrape), ThreadingWSGIServer, _Silent)
             threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
 
-    def _application(self) -> Any:
-        metrics = make_wsgi_app(self._registry)
+    def application(self, scrape: WSGIApplication) -> WSGIApplication:
+        """The WSGI application of all three pages."""
         checks = {"/healthz": self.alive, "/readyz": self.ready}
 
-        def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Any:
-            check = checks.get(environ["PATH_INFO"])
+        def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+            check, method = checks.get(environ["PATH_INFO"]), environ["REQUEST_METHOD"]
             if check is None:
-                return metrics(environ, start)
+                return scrape(environ, start)
+            if method not in {"GET", "HEAD"}:
+                start("405 Method Not Allowed", [("Allow", "GET, HEAD")])
+                return [b""]
             well = check()
             start("200 OK" if well else "503 Service Unavailable", [("Content-Type", "text/plain")])
-            return [b"ok\n" if well else b"not ok\n"]
+            return [b"" if method == "HEAD" else b"ok\n" if well else b"not ok\n"]
 
         return answer
 

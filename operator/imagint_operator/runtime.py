@@ -14,6 +14,7 @@ from typing import Protocol
 from imagint_operator.errors import FencedError, KubeConflictError, OperatorError, PermanentError, RetryableError
 from imagint_operator.kube.resources import ObjectKey
 from imagint_operator.metrics import Metrics
+from imagint_operator.telemetry.looks import Looks
 from imagint_operator.workqueues import WorkQueue
 
 WORKERS = 24
@@ -38,11 +39,14 @@ class Runtime:
         queue: WorkQueue[ObjectKey],
         metrics: Metrics,
         refresh: Callable[[ObjectKey], Awaitable[None]] | None = None,
+        *,
+        looks: Looks | None = None,
     ) -> None:
         self._controllers = controllers
         self._refresh = refresh
         self._queue = queue
         self._metrics = metrics
+        self._looks = looks or Looks()
 
     async def work(self, keys: Iterable[ObjectKey]) -> None:
         """Look at these, and then at whatever is asked for, until cancelled."""
@@ -56,7 +60,7 @@ class Runtime:
         """One look, its outcome and when to look again."""
         try:
             async with asyncio.timeout(LOOK_SECONDS):
-                with self._metrics.seconds.labels(key.kind).time():
+                with self._metrics.seconds.labels(key.kind).time(), self._looks.look(key):
                     again = await self._controllers[key.kind].reconcile(key)
         except KubeConflictError as error:
             await self._see_anew(key)
@@ -86,6 +90,7 @@ class Runtime:
 
     def _failed(self, key: ObjectKey, error: OperatorError) -> None:
         self._metrics.reconciles.labels(key.kind, error.reason).inc()
+        self._metrics.retries.labels(key.kind).inc()
         least = error.after if isinstance(error, RetryableError) else REFUSED_SECONDS
         pause = self._queue.retry(key, at_least=least)
         level = logging.ERROR if isinstance(error, PermanentError) else logging.WARNING
@@ -96,7 +101,6 @@ class Runtime:
     async def _worker(self) -> None:
         while True:
             key = await self._queue.get()
-            self._metrics.queued.set(len(self._queue))
             try:
                 await self.look(key)
             finally:

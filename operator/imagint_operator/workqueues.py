@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -21,7 +22,11 @@ class WorkQueue(Generic[K]):
     """Keys to look at, in one event loop, some before all others. `done` must follow every `get`."""
 
     def __init__(
-        self, *, jitter: Callable[[], float] = random.random, first: Callable[[K], bool] = lambda _key: False
+        self,
+        *,
+        jitter: Callable[[], float] = random.random,
+        first: Callable[[K], bool] = lambda _key: False,
+        waited: Callable[[K, float], None] | None = None,
     ) -> None:
         self._first = first
         self._ready: deque[K] = deque()
@@ -32,6 +37,8 @@ class WorkQueue(Generic[K]):
         self._failures: dict[K, int] = {}
         self._wake = asyncio.Event()
         self._jitter = jitter
+        self._waited = waited
+        self._since: dict[K, float] = {}
 
     def __len__(self) -> int:
         return len(self._ready)
@@ -43,6 +50,7 @@ class WorkQueue(Generic[K]):
             self._again.add(key)
         elif key not in self._queued:
             self._queued.add(key)
+            self._since[key] = time.monotonic()
             (self._ready.appendleft if self._first(key) else self._ready.append)(key)
             self._wake.set()
 
@@ -80,6 +88,9 @@ class WorkQueue(Generic[K]):
         key = self._ready.popleft()
         self._queued.discard(key)
         self._working.add(key)
+        since = self._since.pop(key)
+        if self._waited is not None:
+            self._waited(key, time.monotonic() - since)
         return key
 
     def done(self, key: K) -> None:

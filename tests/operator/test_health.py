@@ -8,7 +8,6 @@ import urllib.error
 import urllib.request
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from imagint_operator.errors import (
     KubeForbiddenError,
@@ -19,6 +18,7 @@ from imagint_operator.errors import (
 )
 from imagint_operator.health import ANSWERING_SECONDS, SILENT_SECONDS, STUCK_SECONDS, Health
 from imagint_operator.kube.resources import ROLES, TENANTS
+from imagint_operator.metrics import Metrics
 from imagint_operator.watchages import Ages
 
 KINDS = (TENANTS, ROLES)
@@ -30,9 +30,8 @@ class World:
     def __init__(self) -> None:
         self.now = 1000.0
         self.problem: OperatorError | None = None
-        self.registry = CollectorRegistry()
         self.ages = Ages([kind.plural for kind in KINDS], self.clock)
-        self.health = Health(self, self.ages, KINDS, self.registry, clock=self.clock)  # type: ignore[arg-type]
+        self.health = Health(self, self.ages, KINDS, clock=self.clock)  # type: ignore[arg-type]
 
     def clock(self) -> float:
         return self.now
@@ -111,17 +110,23 @@ def test_the_pages(world: World) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    world.health.serve("127.0.0.1", port, lambda: True)
+    metrics = Metrics()
+    metrics.sources.watch_ages = world.ages.all
+    world.health.serve("127.0.0.1", port, metrics.application())
 
-    def get(path: str) -> tuple[int, str]:
+    def get(path: str, method: str = "GET") -> tuple[int, str]:
+        asked = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method)
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(asked, timeout=5) as answer:  # noqa: S310
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, ""
 
-    assert get("/healthz")[0] == get("/readyz")[0] == 200
+    pages = ("/healthz", "/readyz", "/metrics")
+    assert {get(page)[0] for page in pages} == {200}
+    assert {get(page, "HEAD") for page in pages} == {(200, "")}
+    assert {get(page, "POST")[0] for page in pages} == {405}
     world.now += SILENT_SECONDS + 1
     assert get("/healthz")[0] == get("/readyz")[0] == 503
     _, page = get("/metrics")

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+_CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+def code(given: object) -> str:
+    """A code of the data plane's, or nothing: what is not shaped like one may be anything, and is not repeated."""
+    return given if isinstance(given, str) and _CODE.fullmatch(given) else ""
+
+
+Code = Annotated[str, BeforeValidator(code)]
 
 
 class Answer(BaseModel):
@@ -32,7 +43,7 @@ class GatewayStatus(Answer):
 
     tenant: str
     ready: bool
-    reason: str = ""
+    reason: Code = ""
     key_version: int | None = None
 
 

@@ -19,9 +19,10 @@ from imagint_operator.dataplane.answers import (
     Retention,
     Waiting,
 )
-from imagint_operator.dataplane.http import Door, Failures, JsonObject
+from imagint_operator.dataplane.http import Door, Failures, JsonObject, Seen
 from imagint_operator.dataplane.steps import LONG_SECONDS, Steps, parsed
 from imagint_operator.errors import DataPlaneRefusedError, DataPlaneUnavailableError, OperatorError
+from imagint_operator.telemetry.calls import Calls, Peer
 
 GLANCE_SECONDS = 3.0
 NOT_COMMITTED = frozenset({"Fencing", "Fenced"})
@@ -106,10 +107,11 @@ class Gateways(Steps):
         token_file: Path,
         fence: fences.Fence | None = None,
         address: Callable[[str], str] = lambda _tenant: "",
+        calls: Calls | None = None,
     ) -> None:
         """`address` answers where a tenant's Serve is, when not at `serve_url`."""
-        failures = Failures("the Gateway", _unavailable, _refused)
-        super().__init__(Door(serve_url.rstrip("/"), token_file, failures, fence), address)
+        failures, seen = Failures("the Gateway", _unavailable, _refused), Seen(Peer.GATEWAY, calls or Calls())
+        super().__init__(Door(serve_url.rstrip("/"), token_file, failures, seen, fence), address)
         self.retention = RetentionRuns(self._door, address)
         self.restrictions = Restrictions(self._door, address)
 

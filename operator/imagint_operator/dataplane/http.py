@@ -1,6 +1,6 @@
 """One HTTP door with a token file, timeouts and typed errors, shared by the Gateway and the prober clients.
 
-Never puts an answer's text into an error: only its status and its code.
+Never puts an answer's text into an error: only its status and its code. Tells the peer which trace its work is part of.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ from typing import Any
 
 import httpx
 
+from imagint_operator.dataplane.answers import code as code_of
 from imagint_operator.errors import OperatorError, VaultUnavailableError
 from imagint_operator.fences import Fence, unfenced
+from imagint_operator.telemetry.calls import Calls, Peer
+from imagint_privacy import tracing
 
 JsonObject = dict[str, Any]
 Failure = Callable[[str, str], OperatorError]
@@ -28,10 +31,22 @@ class Failures:
     refused: Failure
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Who looks on: as which peer the calls are counted and traced."""
+
+    peer: Peer
+    calls: Calls
+
+
 class Door:
     """Sends JSON to one server. The token file is read anew for every call."""
 
-    def __init__(self, base_url: str, token_file: Path, failures: Failures, fence: Fence | None = None) -> None:
+    def __init__(
+        self, base_url: str, token_file: Path, failures: Failures, seen: Seen, fence: Fence | None = None
+    ) -> None:
+        self._base_url = base_url
+        self._seen = seen
         self._client = httpx.AsyncClient(base_url=base_url, timeout=httpx.Timeout(30.0, connect=2.0), trust_env=False)
         self._token_file = token_file
         self._failures = failures
@@ -50,23 +65,25 @@ class Door:
             VaultUnavailableError: the peer says that it has no keys now.
             OperatorError: as the peer's `Failures` say.
         """
-        try:
-            headers = {"Authorization": f"Bearer {self._token_file.read_text().strip()}"}
-            if method != "GET":
-                self._fence.check()
-            limits = httpx.Timeout(seconds, connect=min(2.0, seconds))
-            response = await self._client.request(method, path, json=body, headers=headers, timeout=limits)
-        except (httpx.HTTPError, OSError) as error:
-            message = f"{self._failures.peer} does not answer ({type(error).__name__})"
-            raise self._failures.unavailable(message, 0.0) from error
-        answer = _object(response)
-        if response.status_code < 300 and answer is not None:
-            return response.status_code, answer
-        raise self._failure(response, answer)
+        with self._seen.calls.http(self._seen.peer, method, path, self._base_url) as call:
+            try:
+                headers = {"Authorization": f"Bearer {self._token_file.read_text().strip()}", **tracing.headers()}
+                if method != "GET":
+                    self._fence.check()
+                limits = httpx.Timeout(seconds, connect=min(2.0, seconds))
+                response = await self._client.request(method, path, json=body, headers=headers, timeout=limits)
+            except (httpx.HTTPError, OSError) as error:
+                message = f"{self._failures.peer} does not answer ({type(error).__name__})"
+                raise self._failures.unavailable(message, 0.0) from error
+            call.status = response.status_code
+            answer = _object(response)
+            if response.status_code < 300 and answer is not None:
+                return response.status_code, answer
+            raise self._failure(response, answer)
 
     def _failure(self, response: httpx.Response, answer: JsonObject | None) -> OperatorError:
         error = (answer or {}).get("error")
-        code = str(error.get("code", "")) if isinstance(error, dict) else ""
+        code = code_of(error.get("code")) if isinstance(error, dict) else ""
         message = f"{self._failures.peer} answers {response.status_code} {code}".rstrip()
         after = response.headers.get("Retry-After", "")
         seconds = float(after) if after.replace(".", "", 1).isdigit() else 0.0

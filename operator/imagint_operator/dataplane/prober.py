@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from imagint_operator.dataplane.answers import ProbeReport
-from imagint_operator.dataplane.http import Door, Failures, JsonObject
+from imagint_operator.dataplane.http import Door, Failures, JsonObject, Seen
 from imagint_operator.dataplane.steps import parsed
 from imagint_operator.errors import OperatorError, ProberRefusedError, ProberUnavailableError
 from imagint_operator.fences import Fence
+from imagint_operator.telemetry.calls import Calls, Peer
 
 PROBE_SECONDS = 60.0
 
@@ -24,8 +25,9 @@ def _refused(message: str, code: str) -> OperatorError:
 class Prober:
     """Asks the prober to look. Both calls are idempotent by the request's uid."""
 
-    def __init__(self, url: str, token_file: Path, fence: Fence | None = None) -> None:
-        self._door = Door(url.rstrip("/"), token_file, Failures("the prober", _unavailable, _refused), fence)
+    def __init__(self, url: str, token_file: Path, fence: Fence | None = None, calls: Calls | None = None) -> None:
+        failures, seen = Failures("the prober", _unavailable, _refused), Seen(Peer.PROBER, calls or Calls())
+        self._door = Door(url.rstrip("/"), token_file, failures, seen, fence)
 
     async def close(self) -> None:
         """Give the connections back."""

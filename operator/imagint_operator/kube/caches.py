@@ -46,8 +46,9 @@ class Store(Generic[T]):
 
     def all(self, namespace: str | None = None) -> list[T]:
         """Every object, or those of one namespace."""
-        inside = self._namespaces.values() if namespace is None else (self._namespaces.get(namespace, {}),)
-        return [entry.item for entries in inside for entry in entries.values()]
+        # Copied before it is gone through, each in one step: a scrape reads in a thread of its own.
+        inside = list(self._namespaces.values()) if namespace is None else [self._namespaces.get(namespace, {})]
+        return [entry.item for entries in inside for entry in list(entries.values())]
 
     def put(self, raw: JsonObject) -> bool:
         """Take up an object unless it is older than what is known; answers whether it was news."""

@@ -28,6 +28,7 @@ from imagint_operator.errors import (
 from imagint_operator.fences import Fence, unfenced
 from imagint_operator.kube.connections import Connection
 from imagint_operator.kube.resources import Resource
+from imagint_operator.telemetry.calls import Calls
 
 FIELD_MANAGER = "imagint-operator"
 APPLY = "application/apply-patch+yaml"
@@ -51,10 +52,18 @@ class Page:
 class KubeClient:
     """Reads and applies objects. Safe for concurrent use in one event loop."""
 
-    def __init__(self, connection: Connection, *, timeout: float = REQUEST_SECONDS, fence: Fence | None = None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        timeout: float = REQUEST_SECONDS,
+        fence: Fence | None = None,
+        calls: Calls | None = None,
+    ) -> None:
         configuration = Configuration(host=connection.server, verify_ssl=not connection.insecure, retries=None)
         configuration.ca_cert_data = connection.ca_data
         self._connection = connection
+        self._calls = calls or Calls()
         self._client = ApiClient(configuration)
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=timeout / 2)
         self._fence = fence or unfenced()
@@ -205,8 +214,9 @@ class KubeClient:
         fenced: bool = True,
     ) -> tuple[int, JsonObject]:
         try:
-            response = await self._call(method, path, query or [], body, self._timeout, fenced=fenced)
-            raw = await response.read()
+            with self._calls.api(method, path, self._connection.server) as call:
+                response = await self._call(method, path, query or [], body, self._timeout, fenced=fenced)
+                raw, call.status = await response.read(), response.status
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise KubeUnavailableError(f"{method} {path}: {type(error).__name__}", after=0.5) from error
         answer = _parsed(raw)

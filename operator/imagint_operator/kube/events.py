@@ -1,28 +1,28 @@
-"""Kubernetes Events (events.k8s.io/v1) with fixed reasons.
+"""Kubernetes Events (events.k8s.io/v1) with the fixed reasons of `reasons.py`.
 
-An Event that cannot be written is dropped, never retried.
+An Event that cannot be written is dropped, never retried, and one that was said a moment ago is not said again. The
+note is the message of a condition of ours and nothing else.
 """
 
 from __future__ import annotations
 
 import logging
 import secrets
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 
 from imagint_operator.api.base import API_VERSION, Condition, ConditionStatus, Kind
 from imagint_operator.errors import OperatorError
 from imagint_operator.kube.client import FIELD_MANAGER, KubeClient
+from imagint_operator.kube.damping import Damper
+from imagint_operator.kube.reasons import abnormal, calm
 from imagint_operator.kube.resources import EVENTS
 
 CONTROLLER = "imagint.ai/operator"
 NOTE_LIMIT = 1000
 _log = logging.getLogger(__name__)
-
-
-UNDER_WAY = frozenset({"Waiting", "Deploying", "NotProbed", "Drained", "Shredding", "KeyDestroyed", "Queued",
-                       "Starting", "Probing", "Recreating",
-                       "NotYetExecutable", "NothingHeld"})  # fmt: skip
 
 
 class EventType(StrEnum):
@@ -34,20 +34,31 @@ class EventType(StrEnum):
 
 def event_type(condition: Condition) -> EventType:
     """Normal for what holds and for what is on its way; Warning for what somebody should look at."""
-    calm = condition.status is ConditionStatus.TRUE or condition.reason in UNDER_WAY
-    return EventType.NORMAL if calm else EventType.WARNING
+    holds = condition.status is ConditionStatus.TRUE and not abnormal(condition.reason)
+    normal = holds or calm(condition.reason)
+    return EventType.NORMAL if normal else EventType.WARNING
 
 
 class Recorder:
     """Tells people, through `kubectl describe` and `kubectl events`, what turned."""
 
-    def __init__(self, client: KubeClient, instance: str) -> None:
+    def __init__(self, client: KubeClient, instance: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._client = client
         self._instance = instance
+        self._damper = Damper()
+        self._monotonic = monotonic
 
-    async def record(self, about: Kind, condition: Condition, *, action: str, prefix: str = "") -> None:
-        """Write one Event about a condition that turned."""
+    async def record(
+        self, about: Kind, condition: Condition, *, action: str, prefix: str = "", repeats: bool = False
+    ) -> None:
+        """Write one Event about a condition that turned; how often it turned unsaid before is its series.
+
+        What `repeats` tells something else each time: only how much the object tells in all is bounded.
+        """
         metadata = about.metadata
+        unsaid = self._damper.say(metadata.uid, prefix + condition.reason, self._monotonic(), repeats=repeats)
+        if unsaid is None:
+            return
         namespace = metadata.namespace or "default"
         now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         event = {
@@ -68,6 +79,7 @@ class Recorder:
                 "uid": metadata.uid,
                 **({"namespace": metadata.namespace} if metadata.namespace else {}),
             },
+            **({"series": {"count": unsaid + 1, "lastObservedTime": now}} if unsaid else {}),
         }
         try:
             await self._client.create(EVENTS, event)

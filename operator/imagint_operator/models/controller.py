@@ -15,7 +15,9 @@ from imagint_operator.models.observe import observe
 from imagint_operator.models.plan import ANSWERING, plan
 from imagint_operator.models.status import READY, ROLLED_OUT, status
 from imagint_operator.serve.views import SERVE
+from imagint_operator.telemetry import looks
 from imagint_operator.world import World
+from imagint_privacy.tracing import span
 
 UNREADY_SECONDS = 5.0
 PROBE_AGAIN_SECONDS = 0.5
@@ -39,7 +41,9 @@ class ModelController:
         if model is None:
             self._world.wake(SERVE)
             return None
-        observed = await observe(self._reader, model, self._world.view)
+        looks.about(model)
+        with span("observe", {}):
+            observed = await observe(self._reader, model, self._world.view)
         probed = await execute(self._gateways, self._world, plan(model, observed, self._world.clock()))
         after = status(model, observed, probed, self._world.clock())
         await statuses.write(self._client, MODEL_DEPLOYMENTS, model, model.status, after)

@@ -23,8 +23,10 @@ from imagint_operator.requests.observations import Observed
 from imagint_operator.requests.observe import observe
 from imagint_operator.requests.plan import NOT_YET_EXECUTABLE, plan, without_looking
 from imagint_operator.requests.steps import LIMITING, Decision, Operation, Run
+from imagint_operator.telemetry import looks
 from imagint_operator.turns import COMPLETE, QUEUED, QUEUED_SECONDS, awaiting_processors
 from imagint_operator.world import World
+from imagint_privacy.tracing import span
 
 FAILED_SECONDS = 10.0
 SILENT = frozenset({progress.IN_PROGRESS, "NotYet"})
@@ -85,13 +87,16 @@ class RequestController:
         if known is not None and known.metadata.deletion_timestamp is None:
             decided = without_looking(known, self._world.clock())
             if isinstance(decided, Rest):
+                looks.conclude(known, self._world.clock())
                 return await self._watch_over(known)
             if isinstance(decided, Wait):
+                looks.about(known)
                 return await self._stop(Draft(known, self._world.clock()), decided, Observed())
         # What is about to be carried out is read from the apiserver: a step that was recorded is not done again.
         request = await self._peers.reader.fresh(DataSubjectRequest, key.name, key.namespace)
         if request is None or request.metadata.deletion_timestamp is not None:
             return None
+        looks.about(request)
         if request.spec.type is not RequestType.ERASE:
             return await self._advance(request, request.metadata.uid)
         alone = not awaiting_processors(request)
@@ -104,6 +109,7 @@ class RequestController:
     async def _advance(self, request: DataSubjectRequest, holder: str) -> float | None:
         decided = without_looking(request, self._world.clock())
         if isinstance(decided, Rest):
+            looks.conclude(request, self._world.clock())
             return await self._watch_over(request)
         draft = Draft(request, self._world.clock())
         if decided is not None:
@@ -115,7 +121,8 @@ class RequestController:
             raise
 
     async def _run(self, draft: Draft, holder: str) -> float | None:
-        observed = await self._look(draft.request, holder)
+        with span("observe", {}):
+            observed = await self._look(draft.request, holder)
         while True:
             decision = plan(draft.request, observed, self._world.clock())
             if not isinstance(decision, Run):
@@ -130,7 +137,10 @@ class RequestController:
         await draft.save(self._peers, self._recorder, progress.in_progress(draft.status))
         if run.operation is Operation.COPY:  # the commit is recorded: a hold that came too late is told so
             await self._tell_all_holds(draft.request)
-        finding = await execute(self._peers, Erasure(draft.request, observed), run.operation)
+        with span(run.step.value, {"imagint.step": run.step.value, "imagint.operation": run.operation.value}) as pen:
+            finding = await execute(self._peers, Erasure(draft.request, observed), run.operation)
+            if finding.failed:
+                pen.fail(FAILURES.get(run.step, "StepFailed"))
         draft.status = progress.advanced(draft.status, run.step, finding, self._world.clock())
         if finding.failed:
             raise StepFailedError(run.step)
@@ -143,6 +153,7 @@ class RequestController:
             observed = dataclasses.replace(observed, key=key)
         if progress.finished(draft.request):
             await draft.save(self._peers, self._recorder, progress.complete(draft.request))
+            looks.conclude(draft.request, self._world.clock())
             self._tell_who_is_lifted(draft.request)
         elif finding.waiting is not None:  # nobody comes after this one who would write it down
             await draft.save(self._peers, self._recorder, progress.in_progress(draft.status))

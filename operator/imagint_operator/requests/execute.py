@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from imagint_operator.dataplane.answers import Waiting
 from imagint_operator.dataplane.gateways import NOT_COMMITTED, Gateways, Limits
 from imagint_operator.dataplane.prober import Prober
 from imagint_operator.errors import EvidenceRefusedError, KubeConflictError, VaultRefusedError
-from imagint_operator.keyrings import KeyRing, translated
+from imagint_operator.keyrings import KeyRing
 from imagint_operator.kube.client import KubeClient
 from imagint_operator.kube.readers import LiveReader, Reader
 from imagint_operator.kube.resources import CONFIG_MAPS
@@ -34,7 +33,6 @@ from imagint_operator.requests.progress import LIFTED, Finding
 from imagint_operator.requests.steps import Operation, step
 from imagint_operator.terms import terms_of
 from imagint_operator.times import Clock
-from imagint_privacy import errors as privacy
 from imagint_privacy import evidence as ev
 from imagint_privacy.keys.ports import KeyState, Signer
 
@@ -271,18 +269,16 @@ async def _certify(peers: Peers, erasure: Erasure) -> Finding:
     """Sign, store where kubectl finds it, and only then lift the fence."""
     request, status = erasure.request, erasure.status
     text = certificates.statement(request, status, peers.issuer)
-    certificate = await _signed(text, peers.signer)
+    certificate = await _signed(text, peers)
     name, stored = await _stored(peers.client, request, certificate)
     await peers.gateways.complete(erasure.tenant, erasure.uid)
     prepared = status.evidence or Evidence(salt="")
     return Finding(evidence=prepared.model_copy(update={"config_map": name, "digest": ev.digest(stored)}))
 
 
-async def _signed(text: bytes, signer: Signer) -> bytes:
+async def _signed(text: bytes, peers: Peers) -> bytes:
     try:
-        return await asyncio.to_thread(ev.certify, text, signer)
-    except privacy.PrivacyError as error:
-        raise translated(error) from error
+        return await peers.keys.sign(lambda: ev.certify(text, peers.signer))
     except ev.SigningError as error:
         raise EvidenceRefusedError(f"the certificate could not be signed ({error})") from error
 

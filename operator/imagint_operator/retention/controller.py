@@ -26,9 +26,11 @@ from imagint_operator.retention.execute import KEY_OPERATIONS, Peers, Work, exec
 from imagint_operator.retention.observations import HOLDER, Observed
 from imagint_operator.retention.observe import observe, standing
 from imagint_operator.retention.plan import Decision, Operation, Run, plan, recorded, without_looking
+from imagint_operator.telemetry import looks
 from imagint_operator.terms import ruled
 from imagint_operator.turns import QUEUED, QUEUED_SECONDS
 from imagint_operator.world import World
+from imagint_privacy.tracing import span
 
 FIELD_MANAGER = "imagint-operator-retention"
 FAILED_SECONDS = 10.0
@@ -118,12 +120,17 @@ class RetentionController:
         self, draft: Draft, observed: Observed, work: Work, operation: Operation
     ) -> tuple[Observed, float | None]:
         """Do one operation of the run, and record what it found before the next begins."""
-        finding = await execute(self._peers, work, operation)
+        said = {"imagint.tenant": work.key_name}
+        looks.tell(looks.story_of_run(work.run.id), said)
+        with span(work.run.step.value, {"imagint.step": work.run.step.value, "imagint.operation": operation.value}):
+            finding = await execute(self._peers, work, operation)
         if finding.failed:
             await self._save(draft, progress.failed(draft.status, finding.failed))
             return observed, FAILED_SECONDS
         draft.take_up(progress.advanced(draft.status, finding, self._world.clock()))
         await self._save(draft, self._verdict(draft))
+        if finding.completed is not None:
+            looks.conclude_run(work.run.id, said, work.run.started_at, self._world.clock())
         if operation is Operation.CONFIRM_TRIM:  # the Tenant records what is destroyed, to see that it stays so
             self._world.wake(ObjectKey(TENANTS.kind, "", work.tenant))
         if operation is Operation.BEGIN:  # counting takes a while: a hold that came meanwhile must be seen

@@ -16,6 +16,7 @@ from imagint_operator.errors import ServeRefusedError, ServeUnavailableError
 from imagint_operator.fences import Fence, unfenced
 from imagint_operator.serve.applications import Application
 from imagint_operator.serve.ports import AppStatus, Deployed
+from imagint_operator.telemetry.calls import Calls
 
 PATH = "/api/serve/applications/"
 
@@ -24,8 +25,17 @@ class RestServe:
     """The adapter. The token file is read anew for every call."""
 
     def __init__(
-        self, dashboard: str, token_file: Path, serve_url: str, *, timeout: float = 15.0, fence: Fence | None = None
+        self,
+        dashboard: str,
+        token_file: Path,
+        serve_url: str,
+        *,
+        timeout: float = 15.0,
+        fence: Fence | None = None,
+        calls: Calls | None = None,
     ) -> None:
+        self._dashboard = dashboard
+        self._calls = calls or Calls()
         self._fence = fence or unfenced()
         self._details: dict[str, Any] = {}
         self._seen: dict[str, Deployed] = {}
@@ -60,6 +70,10 @@ class RestServe:
         await self._send("PUT", body)
 
     async def _send(self, method: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        with self._calls.serve(method, PATH, self._dashboard):
+            return await self._sent(method, body)
+
+    async def _sent(self, method: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
         try:
             headers = {"Authorization": f"Bearer {self._token_file.read_text().strip()}"}
             if method != "GET":

@@ -26,6 +26,7 @@ from imagint_operator.serve.ports import AppStatus, Deployed, ServePort
 from imagint_operator.serve.rendering import Rendered
 from imagint_operator.serve.views import AppState, ServeView
 from imagint_operator.settings import Settings
+from imagint_operator.telemetry import looks
 from imagint_operator.times import Clock
 
 UNSETTLED_SECONDS = 0.4
@@ -98,6 +99,7 @@ class ServeWriter:
             self.view = dataclasses.replace(self.view, seen_at=began)
             return self.view
         if self._must_put(wanted, deployed):
+            looks.put(application.digest for application in wanted.values())
             await self._port.replace(list(wanted.values()))
             self._last_put = self._clock().timestamp()
             _log.info("put %d applications", len(wanted))

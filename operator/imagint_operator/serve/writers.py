@@ -25,17 +25,20 @@ from imagint_operator.serve.rest import RestServe
 from imagint_operator.serve.views import SERVE, ServeView
 from imagint_operator.serve.writer import ServeWriter
 from imagint_operator.settings import Ray, Settings
+from imagint_operator.telemetry.calls import Calls
 from imagint_operator.times import Clock
 
 Notify = Callable[[ObjectKey], None]
 _Signature = tuple[object, ...]
 
 
-def serve_port(client: KubeClient, settings: Settings, fence: Fence | None = None) -> RestServe | KubeRayServe:
+def serve_port(
+    client: KubeClient, settings: Settings, fence: Fence | None = None, calls: Calls | None = None
+) -> RestServe | KubeRayServe:
     """The adapter of the cluster that tenants share, as the settings say."""
     if settings.ray is Ray.KUBERAY:
         return KubeRayServe(client, Place(names.PLATFORM_NAMESPACE), settings)
-    return RestServe(settings.ray_dashboard, settings.ray_token_file, settings.serve_url, fence=fence)
+    return RestServe(settings.ray_dashboard, settings.ray_token_file, settings.serve_url, fence=fence, calls=calls)
 
 
 def serve_key(tenant: str) -> ObjectKey:

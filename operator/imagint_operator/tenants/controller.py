@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from imagint_operator.api.base import ConditionStatus
 from imagint_operator.api.tenants import Tenant, TenantStatus
 from imagint_operator.conditions import find, holds, turned
 from imagint_operator.kube import statuses
-from imagint_operator.kube.events import UNDER_WAY, Recorder
+from imagint_operator.kube.events import Recorder
+from imagint_operator.kube.reasons import calm
 from imagint_operator.kube.resources import TENANTS, ObjectKey
 from imagint_operator.serve.views import SERVE
+from imagint_operator.telemetry import looks
 from imagint_operator.tenants.drift import Drift, DriftLog, drifted, event
 from imagint_operator.tenants.execute import Executor
 from imagint_operator.tenants.observations import Observed
@@ -18,6 +21,7 @@ from imagint_operator.tenants.status import GATEWAY_READY, READY, own, status
 from imagint_operator.terms import POLICY_BOUND, binding_of
 from imagint_operator.turns import retention_of
 from imagint_operator.world import World
+from imagint_privacy.tracing import span
 
 LEAVING_SECONDS = 0.3
 UNREADY_SECONDS = 1.0
@@ -41,7 +45,9 @@ class TenantController:
         if tenant is None:
             self._world.wake(SERVE)
             return None
-        observed = await self._observer.observe(tenant, self._world.view(tenant))
+        looks.about(tenant)
+        with span("observe", {}):
+            observed = await self._observer.observe(tenant, self._world.view(tenant))
         actions = plan(tenant, observed, self._world.clock())
         before, (tenant, observed) = observed, await self._executor.execute(tenant, actions, observed)
         if RemoveFinalizer() in actions:
@@ -61,7 +67,7 @@ class TenantController:
         now = self._world.clock()
         told = self._drift.to_tell(tenant.metadata.uid, found, now)
         if told:
-            await self._recorder.record(tenant, event(tenant, told, now), action="Repair")
+            await self._recorder.record(tenant, event(tenant, told, now), action="Repair", repeats=True)
 
     async def _settle(self, tenant: Tenant, after: TenantStatus, *, acted: bool) -> None:
         written = await statuses.write(self._client, TENANTS, tenant, own(tenant.status), after)
@@ -74,7 +80,7 @@ class TenantController:
             self._world.wake(SERVE)
         for condition in turned(tenant.status.conditions, after.conditions):
             first = find(tenant.status.conditions, condition.type) is None
-            if first and condition.reason in UNDER_WAY:
+            if first and condition.status is not ConditionStatus.TRUE and calm(condition.reason):
                 continue  # that something new is not there yet is no news
             if condition.type in {READY, GATEWAY_READY} or condition.reason == "KeyReplayed":
                 prefix = "Gateway" if condition.type == GATEWAY_READY else ""

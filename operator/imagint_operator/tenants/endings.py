@@ -23,13 +23,12 @@ from imagint_operator.conditions import holds
 from imagint_operator.dataplane.answers import ProbeReport
 from imagint_operator.dataplane.prober import Prober
 from imagint_operator.errors import EvidenceRefusedError, KubeConflictError, OperatorError, ProberRefusedError
-from imagint_operator.keyrings import translated
+from imagint_operator.keyrings import KeyRing
 from imagint_operator.kube.client import JsonObject, KubeClient
 from imagint_operator.kube.resources import CONFIG_MAPS, DATA_SUBJECT_REQUESTS, NAMESPACES, ROLE_BINDINGS
 from imagint_operator.tenants import certificates, walls
 from imagint_operator.tenants.shredding import Archive, Certify, ProbeGone, Record, RetainRoot
 from imagint_operator.times import Clock
-from imagint_privacy import errors as privacy
 from imagint_privacy import evidence as ev
 from imagint_privacy.keys.ports import Signer
 
@@ -43,6 +42,7 @@ class Witnesses:
     """Who looks, who signs, and what every certificate says."""
 
     prober: Prober
+    keys: KeyRing
     signer: Signer
     issuer: certificates.Issuer
     clock: Clock
@@ -165,10 +165,7 @@ class Ending:
         stored = await self._own(tenant, name)
         if stored is None:
             text = certificates.statement(tenant, self._by.issuer)
-            try:
-                certificate = await asyncio.to_thread(ev.certify, text, self._by.signer)
-            except privacy.PrivacyError as error:
-                raise translated(error) from error
+            certificate = await self._by.keys.sign(lambda: ev.certify(text, self._by.signer))
             stored = {certificates.FILE: certificate.decode()}
             await self._client.create(CONFIG_MAPS, certificates.config_map(tenant, name, stored))
         if certificates.FILE not in stored:

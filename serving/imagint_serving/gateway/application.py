@@ -13,15 +13,17 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from imagint_privacy.errors import PrivacyError
+from imagint_privacy.tracing import OFF, Tracing
 from imagint_serving.errors import ServingError
 from imagint_serving.gateway import health, images, privacy
 from imagint_serving.gateway.answers import answer, for_platform, translate
 from imagint_serving.gateway.errors import ApiError, InvalidRequestError, NotFoundError
 from imagint_serving.gateway.middleware import Surroundings
 from imagint_serving.gateway.services import Services
+from imagint_serving.traces import Traced
 
 
-def build_application(services: Services, *, echo_id: bool = True) -> FastAPI:
+def build_application(services: Services, *, echo_id: bool = True, tracing: Tracing = OFF) -> FastAPI:
     """Return the ASGI application of one tenant's Gateway."""
 
     @contextlib.asynccontextmanager
@@ -34,10 +36,12 @@ def build_application(services: Services, *, echo_id: bool = True) -> FastAPI:
             with contextlib.suppress(asyncio.CancelledError):
                 await keeping
             await asyncio.to_thread(services.close)
+            await asyncio.to_thread(tracing.close)
 
     app = FastAPI(title="Imagint", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.services = services
     app.add_middleware(Surroundings, echo_id=echo_id)
+    app.add_middleware(Traced, tracing=tracing, said={"imagint.tenant": services.config.namespace})
     for router in (images.router, privacy.router, health.router):
         app.include_router(router)
     for kind in (ApiError, PrivacyError, ServingError):

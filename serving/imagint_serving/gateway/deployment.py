@@ -40,8 +40,9 @@ class Gateway:
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Return the application; called by Serve after the constructor."""
         from imagint_serving.gateway.application import build_application
+        from imagint_serving.traces import data_plane_tracing
 
-        return build_application(self._services, echo_id=False)
+        return build_application(self._services, echo_id=False, tracing=data_plane_tracing("imagint-gateway"))
 
     def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Take new settings over while running; called by Serve."""

@@ -20,6 +20,7 @@ from imagint_serving.prober.gateways import HttpGateway
 from imagint_serving.prober.probing import Prober, Surroundings
 from imagint_serving.prober.settings import ProberSettings
 from imagint_serving.prober.storage import ProbeStorage
+from imagint_serving.traces import data_plane_tracing
 
 CONNECTIONS = 64
 VAULT_ROLE = "prober"
@@ -42,10 +43,11 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn raises the signal again once it has drained: then, as before it listens, it means a clean end.
         signal.signal(number, lambda *_: sys.exit(0))
+    tracing = data_plane_tracing("imagint-prober")
     parts = (KeyProber(session), gateway, ProbeStorage(settings.probes_folder), around)
     try:
         uvicorn.run(
-            build_application(Prober(*parts), settings.platform_file, TenantProber(*parts)),
+            build_application(Prober(*parts), settings.platform_file, TenantProber(*parts), tracing=tracing),
             host=settings.host,
             port=settings.port,
             access_log=False,
@@ -57,6 +59,7 @@ def main() -> int:
         )
     finally:
         gateway.close()
+        tracing.close()
     return 0
 
 

@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 
 from imagint_privacy.errors import PrivacyError
 from imagint_privacy.errors import RetryableError as PrivacyRetryableError
+from imagint_privacy.tracing import OFF, Tracing
 from imagint_serving.errors import RetryableError, ServingError
 from imagint_serving.prober.ending import TenantProber
 from imagint_serving.prober.errors import (
@@ -34,6 +35,7 @@ from imagint_serving.tokens import (
     bearer,
     verify_service_account_token,
 )
+from imagint_serving.traces import Traced
 
 AUDIENCE: Final = "imagint-prober"
 OPERATOR: Final = "system:serviceaccount:imagint-system:imagint-operator"
@@ -55,9 +57,12 @@ Q = TypeVar("Q", bound=TenantQuestion)
 Look = Callable[[Callable[[str, Any], Result], str, Any], Awaitable[JSONResponse]]
 
 
-def build_application(prober: Prober, platform_file: Path, ending: TenantProber | None = None) -> FastAPI:
+def build_application(
+    prober: Prober, platform_file: Path, ending: TenantProber | None = None, *, tracing: Tracing = OFF
+) -> FastAPI:
     """Return the ASGI application."""
     app = FastAPI(title="Imagint prober", openapi_url=None, docs_url=None, redoc_url=None)
+    app.add_middleware(Traced, tracing=tracing, said={})
     looks = anyio.CapacityLimiter(CONCURRENT_LOOKS)
 
     async def operator_only(request: Request) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, TypeVar
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from imagint_privacy import tracing
 from imagint_serving.prober.errors import GatewayUnavailableError
 from imagint_serving.prober.messages import Canaries, Holdings, Message, Root
 from imagint_serving.prober.ports import Opening
@@ -76,7 +77,7 @@ class HttpGateway:
 
     def _call(self, method: str, tenant: str, path: str, body: dict[str, str] | None = None) -> tuple[int, bytes]:
         url = f"{self._url}/{tenant}/privacy/v1{path}"
-        headers = {"authorization": f"Bearer {self._token()}", "accept-encoding": "identity"}
+        headers = {"authorization": f"Bearer {self._token()}", "accept-encoding": "identity", **tracing.headers()}
         ends = time.monotonic() + CALL_SECONDS
         try:
             with self._client.stream(method, url, json=body, headers=headers) as response:
