@@ -16,6 +16,7 @@ from imagint_operator.dataplane.prober import Prober
 from imagint_operator.keyrings import KeyRing
 from imagint_operator.kube import connections
 from imagint_operator.kube.client import KubeClient
+from imagint_operator.kube.clients import Clients, connected
 from imagint_operator.kube.events import Recorder
 from imagint_operator.kube.resources import (
     DATA_SUBJECT_REQUESTS,
@@ -55,9 +56,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Vault:
-    """The two things the operator does in Vault."""
+    """What the operator does in Vault: makes keys and signs as controller, destroys as shredder."""
 
     admin: KeyAdmin
+    shredder: KeyAdmin
     signer: Signer
 
 
@@ -66,6 +68,7 @@ class Assembly:
     """The operator, put together and not yet running."""
 
     client: KubeClient
+    clients: Clients
     queue: WorkQueue[ObjectKey]
     runtime: Runtime
     controllers: dict[str, Controller]
@@ -73,16 +76,18 @@ class Assembly:
 
 
 def vault(settings: Settings) -> Vault:
-    """Vault as the settings say: the operator's own role, its token file read anew at each log-in."""
-    session = VaultSession(settings.vault_addr, "operator", settings.vault_token_file)
-    return Vault(VaultKeyAdmin(session), EvidenceSigner(session))
+    """Vault as the settings say: a session for each of two roles, their token files read anew at each log-in."""
+    session = VaultSession(settings.vault_addr, "controller", settings.vault_token_file)
+    shredder = VaultSession(settings.vault_addr, "shredder", settings.shredder_vault_token_file)
+    return Vault(VaultKeyAdmin(session), VaultKeyAdmin(shredder), EvidenceSigner(session))
 
 
 @contextlib.asynccontextmanager
 async def assembled(settings: Settings, keys: Vault, clock: Clock = utc_now) -> AsyncIterator[Assembly]:
     """Every part, connected; the connections are given back at the end."""
     async with contextlib.AsyncExitStack() as stack:
-        client = await stack.enter_async_context(KubeClient(connections.load(settings.kubeconfig)))
+        clients = await stack.enter_async_context(connected(settings))
+        client = clients.controller
         gateways = Gateways(settings.serve_url, settings.dataplane_token_file)
         prober = Prober(settings.prober_url, settings.prober_token_file)
         serve = RestServe(settings.ray_dashboard, settings.ray_token_file, settings.serve_url)
@@ -91,9 +96,9 @@ async def assembled(settings: Settings, keys: Vault, clock: Clock = utc_now) -> 
         queue: WorkQueue[ObjectKey] = WorkQueue()
         writer = ServeWriter(client, serve, settings, clock=clock, notify=queue.add)
         world = World(clock, settings.resync_seconds, lambda: writer.view, Waker(queue))
-        ring, recorder = KeyRing(keys.admin), Recorder(client, socket.gethostname())
+        ring, recorder = KeyRing(keys.admin, keys.shredder), Recorder(client, socket.gethostname())
         peers = Peers(client, ring, gateways, prober, keys.signer, _issuer(settings), clock, _salt)
-        observer, executor = Observer(client, ring, gateways), Executor(client, ring, gateways)
+        observer, executor = Observer(client, ring, gateways), Executor(clients, ring, gateways)
         controllers: dict[str, Controller] = {
             TENANTS.kind: TenantController(client, observer, executor, recorder, world),
             MODEL_DEPLOYMENTS.kind: ModelController(client, gateways, recorder, world),
@@ -103,7 +108,7 @@ async def assembled(settings: Settings, keys: Vault, clock: Clock = utc_now) -> 
             TRUST.kind: TrustController(client, keys.signer),
         }
         metrics = Metrics()
-        yield Assembly(client, queue, Runtime(controllers, queue, metrics), controllers, metrics)
+        yield Assembly(client, clients, queue, Runtime(controllers, queue, metrics), controllers, metrics)
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:

@@ -1,6 +1,7 @@
 """Vault, for asyncio: the synchronous administration of `imagint_privacy`, run in threads, with the operator's errors.
 
-Can create, rotate, trim and delete keys and sign evidence. There is no way to read anything through it.
+Can create, rotate, trim and delete keys. There is no way to read anything through it. What destroys goes out under the
+shredder's identity, all else under the controller's.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ T = TypeVar("T")
 
 
 class KeyRing:
-    """The keys of all tenants, by name."""
+    """The keys of all tenants, by name. Without a shredder, one administration does everything."""
 
-    def __init__(self, admin: KeyAdmin) -> None:
+    def __init__(self, admin: KeyAdmin, shredder: KeyAdmin | None = None) -> None:
         self._admin = admin
+        self._shredder = shredder or admin
 
     async def state(self, name: str) -> KeyState | None:
         """The key as it is, or None when there is none."""
@@ -32,22 +34,22 @@ class KeyRing:
 
     async def rotate(self, name: str) -> KeyState | None:
         """Add a version."""
-        await self._run(lambda: self._admin.rotate(name))
+        await self._run(lambda: self._shredder.rotate(name))
         return await self.state(name)
 
     async def raise_minimum(self, name: str, version: int) -> KeyState | None:
         """Refuse everything older than this version."""
-        await self._run(lambda: self._admin.raise_minimum(name, version))
+        await self._run(lambda: self._shredder.raise_minimum(name, version))
         return await self.state(name)
 
     async def trim(self, name: str, version: int) -> KeyState | None:
         """Destroy every version older than this one, for good."""
-        await self._run(lambda: self._admin.trim(name, version))
+        await self._run(lambda: self._shredder.trim(name, version))
         return await self.state(name)
 
     async def destroy(self, name: str) -> None:
         """Rotate, raise, trim and delete the whole key."""
-        await self._run(lambda: self._admin.destroy(name))
+        await self._run(lambda: self._shredder.destroy(name))
 
     async def upsert_disabled(self) -> bool:
         """Whether Vault refuses to make a key again for a late writer."""

@@ -11,7 +11,7 @@ from imagint_operator.api.tenants import Tenant
 from imagint_operator.dataplane.gateways import Gateways
 from imagint_operator.errors import OperatorError
 from imagint_operator.keyrings import KeyRing
-from imagint_operator.kube.client import KubeClient
+from imagint_operator.kube.clients import Clients
 from imagint_operator.kube.resources import NAMESPACES, TENANTS
 from imagint_operator.tenants import walls
 from imagint_operator.tenants.observations import KeyView, Observed
@@ -29,10 +29,10 @@ from imagint_operator.tenants.plan import (
 
 
 class Executor:
-    """Does what a plan says."""
+    """Does what a plan says: walls under the provisioner's identity, destruction under the shredder's."""
 
-    def __init__(self, client: KubeClient, keys: KeyRing, gateways: Gateways) -> None:
-        self._client = client
+    def __init__(self, clients: Clients, keys: KeyRing, gateways: Gateways) -> None:
+        self._clients = clients
         self._keys = keys
         self._gateways = gateways
 
@@ -49,8 +49,9 @@ class Executor:
                 with contextlib.suppress(OperatorError):  # the next look tries again
                     await self._gateways.require_key(action.tenant, action.below)
             elif isinstance(action, DeleteNamespace):
-                await self._client.delete(NAMESPACES, action.name, uid=action.uid)
-                observed = dataclasses.replace(observed, namespace=await self._client.get(NAMESPACES, action.name))
+                await self._clients.shredder.delete(NAMESPACES, action.name, uid=action.uid)
+                left = await self._clients.controller.get(NAMESPACES, action.name)
+                observed = dataclasses.replace(observed, namespace=left)
             elif isinstance(action, Apply) and action.key.kind == NAMESPACES.kind:
                 namespace = await self._namespace(action.manifest, observed)
                 observed = dataclasses.replace(observed, namespace=namespace)
@@ -63,11 +64,11 @@ class Executor:
     async def _namespace(self, manifest: walls.Manifest, observed: Observed) -> walls.Manifest:
         """A missing namespace is created, not applied: one that somebody else makes meanwhile is never adopted."""
         if observed.namespace is None:
-            return await self._client.create(NAMESPACES, manifest)
-        return await self._client.apply(NAMESPACES, manifest)
+            return await self._clients.provisioner.create(NAMESPACES, manifest)
+        return await self._clients.provisioner.apply(NAMESPACES, manifest)
 
     async def _apply(self, action: Apply) -> walls.Manifest:
-        return await self._client.apply(walls.resource_of(action.key), action.manifest)
+        return await self._clients.provisioner.apply(walls.resource_of(action.key), action.manifest)
 
     async def _key(self, actions: tuple[Action, ...], observed: Observed) -> KeyView:
         try:
@@ -91,4 +92,4 @@ class Executor:
             "uid": tenant.metadata.uid,
             "finalizers": [names.FINALIZER] if present else [],
         }
-        await self._client.apply(TENANTS, {"metadata": metadata})
+        await self._clients.controller.apply(TENANTS, {"metadata": metadata})
