@@ -1,7 +1,8 @@
 """The admission policies in one of their modes: first Warn, which tells and records, then Deny, which refuses.
 
 `python -m imagint_dev.admission Warn | kubectl apply -f -` puts a cluster's bindings into a mode, and `imagint up
---admission` the embedded stack's. The files say Deny, so that applying them as they are is safe.
+--admission` the embedded stack's. The files say Deny, so that applying them as they are is safe. With server-side
+apply, keep to one field manager: the actions are a set, and what another manager put there would stay.
 """
 
 from __future__ import annotations

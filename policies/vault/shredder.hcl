@@ -6,9 +6,12 @@ path "transit/keys/+" {
   capabilities = ["read", "delete"]
 }
 
+# An empty list of allowed parameters would allow all of them.
 path "transit/keys/+/rotate" {
-  capabilities       = ["create", "update"]
-  allowed_parameters = {}
+  capabilities      = ["create", "update"]
+  denied_parameters = {
+    "*" = []
+  }
 }
 
 # Exportable and allow_plaintext_backup cannot be switched on later: they are not in this list.

@@ -26,6 +26,10 @@ TOKEN_PROJECTOR = "imagint-token-projector"  # noqa: S105 - the name of a Cluste
 TENANT_EDITOR = "imagint-tenant-editor"
 API_KEYS = "imagint-api-keys"
 PODS = 200
+RAY_NODE = {"ray.io/is-ray-node": "yes"}
+"""KubeRay's label on heads and workers; a tenant's people make no pods."""
+BACKEND = {"imagint.ai/backend": "true"}
+"""An administrator's label on namespaces with Vault, databases or object stores; tenants label no namespace."""
 
 
 def namespace(tenant: Tenant) -> dict[str, Any]:
@@ -47,6 +51,7 @@ def contents(tenant: Tenant) -> dict[ObjectKey, dict[str, Any]]:
         (NETWORK_POLICIES, _default_deny(tenant)),
         (NETWORK_POLICIES, _allow_dns(tenant)),
         (NETWORK_POLICIES, _allow_platform(tenant)),
+        (NETWORK_POLICIES, _allow_ray(tenant)),
         (SERVICE_ACCOUNTS, _dataplane(tenant)),
         (ROLES, _api_keys(tenant)),
         (ROLE_BINDINGS, _projector(tenant, API_KEYS, "Role")),
@@ -104,6 +109,22 @@ def _allow_platform(tenant: Tenant) -> dict[str, Any]:
     platform = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": names.PLATFORM_NAMESPACE}}}
     spec = {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{"from": [platform]}]}
     return {"metadata": _metadata(tenant, "imagint-allow-platform"), "spec": spec}
+
+
+def _allow_ray(tenant: Tenant) -> dict[str, Any]:
+    """The nodes of the tenant's own Ray cluster reach each other, and Vault and the stores on the platform's side."""
+    nodes = {"podSelector": {"matchLabels": RAY_NODE}}
+    backends = [
+        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": names.PLATFORM_NAMESPACE}}},
+        {"namespaceSelector": {"matchLabels": BACKEND}},
+    ]
+    spec = {
+        "podSelector": {"matchLabels": RAY_NODE},
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [{"from": [nodes]}],
+        "egress": [{"to": [nodes, *backends]}],
+    }
+    return {"metadata": _metadata(tenant, "imagint-allow-ray"), "spec": spec}
 
 
 def _dataplane(tenant: Tenant) -> dict[str, Any]:

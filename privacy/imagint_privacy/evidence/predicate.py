@@ -198,7 +198,7 @@ class Software(Model):
 
 
 class Actors(Model):
-    """Who decided, who erased, who looked, and who destroyed the key (certificates before 2026-12 name the operator)."""
+    """Who decided, who erased, who looked, and who destroyed the key; older certificates leave the last one out."""
 
     operator: ServiceAccount
     data_plane: ServiceAccount

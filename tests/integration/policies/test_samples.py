@@ -113,6 +113,6 @@ def test_audit_annotations_and_messages_carry_ids_only(name: str) -> None:
     for text in texts:
         told = set(re.findall(r"(?:request|object|oldObject)[.?\w]*", text))
         assert told <= {
-            "request.operation", "request.resource.resource", "request.?subResource.orValue", "request.?namespace.orValue",
-            "request.?name.orValue", "request.kind.kind", "request.namespace",
+            "request.operation", "request.resource.resource", "request.?subResource.orValue",
+            "request.?namespace.orValue", "request.?name.orValue", "request.kind.kind", "request.namespace",
         }  # fmt: skip
