@@ -100,7 +100,9 @@ def _allow_dns(tenant: Tenant) -> dict[str, Any]:
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
         "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
     }
-    ports = [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]
+    # A policy sees the pod's port, not the Service's: a CoreDNS without root listens above 1024, under these names.
+    doors = (("UDP", 53), ("TCP", 53), ("UDP", "dns"), ("TCP", "dns-tcp"))
+    ports = [{"protocol": protocol, "port": port} for protocol, port in doors]
     spec = {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{"to": [resolver], "ports": ports}]}
     return {"metadata": _metadata(tenant, "imagint-allow-dns"), "spec": spec}
 
