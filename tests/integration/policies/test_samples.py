@@ -116,3 +116,21 @@ def test_audit_annotations_and_messages_carry_ids_only(name: str) -> None:
             "request.operation", "request.resource.resource", "request.?subResource.orValue",
             "request.?namespace.orValue", "request.?name.orValue", "request.kind.kind", "request.namespace",
         }  # fmt: skip
+
+
+PAGE = POLICIES.parent / "docs" / "multi-tenancy.md"
+CHECKS = [line for line in PAGE.read_text().splitlines() if re.match(r"\| [A-Z].*\| [12] \|", line)]
+
+
+def test_the_page_names_all_checks_of_the_multi_tenancy_benchmark() -> None:
+    assert len(CHECKS) == 23
+
+
+def test_the_page_names_the_sample_of_every_check_and_no_sample_that_is_gone() -> None:
+    told = {path for line in CHECKS for path in re.findall(r"`([\w./-]+\.(?:yaml|py))`", line)}
+    gone = [path for path in told if not ((SAMPLES / path).is_file() or (POLICIES.parent / path).is_file())]
+    assert not gone
+    for path in SAMPLES.glob("*/fail/*.yaml"):
+        if check := read(path).get("benchmark"):
+            line = next(line for line in CHECKS if line.startswith(f"| {check} |"))
+            assert f"`{path.relative_to(SAMPLES)}`" in line
