@@ -93,8 +93,9 @@ def bindings(texts: Iterable[str]) -> Iterator[tuple[str, str, str]]:
 BOUND_BY_THE_PROVISIONER = {
     "imagint-token-projector": "imagint-projector",
     "imagint-tenant-editor": "imagint:tenant:NAME",
+    "imagint-archivist": "imagint-controller",
 }
-"""The roles that are bound in each tenant's namespace (tenants/walls.py), and to whom."""
+"""The roles that are bound in each tenant's namespace (tenants/walls.py), and to whom; the last one when it ends."""
 
 
 def rights(texts: Iterable[str]) -> list[Right]:

@@ -1,4 +1,7 @@
-"""`python -m imagint_operator`: reads the settings, runs the operator, ends within five seconds of SIGTERM."""
+"""`python -m imagint_operator`: reads the settings, runs the operator, ends within five seconds of SIGTERM.
+
+Exit codes: 0 told to stop, 1 a defect, 2 a setting is wrong, 4 a watch is dead (start it anew).
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,19 @@ import signal
 import sys
 
 from imagint_operator import composition
-from imagint_operator.errors import SettingsError
+from imagint_operator.errors import SettingsError, WatchDeadError
 from imagint_operator.settings import Settings, from_environment
 
 SETTINGS_WRONG = 2
+WATCH_DEAD = 4
 QUIET = {
     "kopf": logging.WARNING,
     "kopf._core.reactor.running": logging.ERROR,
     "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "urllib3": logging.WARNING,
+    "aiohttp": logging.WARNING,
+    "kubernetes": logging.WARNING,
     "asyncio": logging.WARNING,
 }
 
@@ -29,17 +37,24 @@ async def _main(settings: Settings) -> None:
     await composition.run(settings, stop)
 
 
-def main() -> int:
-    """Run until told to stop."""
+def configure_logging() -> None:
+    """Log to stderr. Kopf and the HTTP clients would log addresses and, at DEBUG, whole bodies: never."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # Kopf and the HTTP client log addresses and, at DEBUG, whole bodies.
     for name, level in QUIET.items():
         logging.getLogger(name).setLevel(level)
+
+
+def main() -> int:
+    """Run until told to stop."""
+    configure_logging()
     try:
         asyncio.run(_main(from_environment(os.environ)))
     except SettingsError as error:
         print(error, file=sys.stderr)
         return SETTINGS_WRONG
+    except WatchDeadError as error:
+        logging.getLogger(__name__).error("%s", error)
+        return WATCH_DEAD
     return 0
 
 

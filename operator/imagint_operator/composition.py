@@ -8,24 +8,39 @@ import importlib.metadata
 import logging
 import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 
+from imagint_operator import incarnations
+from imagint_operator.api.models import ModelDeployment
+from imagint_operator.api.requests import DataSubjectRequest
+from imagint_operator.api.tenants import Tenant
 from imagint_operator.dataplane.gateways import Gateways
 from imagint_operator.dataplane.prober import Prober
+from imagint_operator.fences import Fence, unfenced
+from imagint_operator.health import Health
+from imagint_operator.informers import Informer, every_key
 from imagint_operator.keyrings import KeyRing
 from imagint_operator.kube import connections
+from imagint_operator.kube.caches import Caches
 from imagint_operator.kube.client import KubeClient
 from imagint_operator.kube.clients import Clients, connected
 from imagint_operator.kube.events import Recorder
+from imagint_operator.kube.readers import CachedReader, LiveReader
 from imagint_operator.kube.resources import (
+    CHILDREN,
     DATA_SUBJECT_REQUESTS,
     MODEL_DEPLOYMENTS,
     TENANTS,
+    WATCHED,
     ObjectKey,
 )
+from imagint_operator.leases import Elector, Place, Timing
 from imagint_operator.metrics import Metrics
 from imagint_operator.models.controller import ModelController
+from imagint_operator.names import PLATFORM_NAMESPACE
 from imagint_operator.requests.certificates import Issuer
 from imagint_operator.requests.controller import RequestController
 from imagint_operator.requests.execute import Peers
@@ -36,21 +51,27 @@ from imagint_operator.serve.rest import RestServe
 from imagint_operator.serve.views import SERVE
 from imagint_operator.serve.writer import ServeWriter
 from imagint_operator.settings import Settings
+from imagint_operator.tenants.certificates import Issuer as ShredIssuer
 from imagint_operator.tenants.controller import TenantController
+from imagint_operator.tenants.endings import Ending, Witnesses
 from imagint_operator.tenants.execute import Executor
 from imagint_operator.tenants.observe import Observer
 from imagint_operator.times import Clock, utc_now
 from imagint_operator.trust import TRUST, TrustController
 from imagint_operator.turns import RETENTION
-from imagint_operator.watchers import Watcher
+from imagint_operator.vaultwatch import VAULT, VaultWatch
+from imagint_operator.watchages import Ages
 from imagint_operator.workqueues import WorkQueue
 from imagint_operator.world import World
 from imagint_privacy.keys.ports import KeyAdmin, Signer
 from imagint_privacy.vault import EvidenceSigner, VaultSession
 from imagint_privacy.vault import KeyAdmin as VaultKeyAdmin
 
-COALESCE_SECONDS = 0.05
-STOP_SECONDS = 2.5
+VAULT_THREADS = 32
+FILL_SECONDS = 60.0
+LEASE_REQUEST_SECONDS = 4.0
+MODELS = {TENANTS: Tenant, MODEL_DEPLOYMENTS: ModelDeployment, DATA_SUBJECT_REQUESTS: DataSubjectRequest}
+SINGLES = (SERVE, TRUST, VAULT)
 _log = logging.getLogger(__name__)
 
 
@@ -75,83 +96,211 @@ class Assembly:
     metrics: Metrics
 
 
-def vault(settings: Settings) -> Vault:
+def new_caches() -> Caches:
+    """Caches of everything that is watched, still empty."""
+    return Caches(MODELS, CHILDREN)
+
+
+def vault(settings: Settings, fence: Fence | None = None) -> Vault:
     """Vault as the settings say: a session for each of two roles, their token files read anew at each log-in."""
     session = VaultSession(settings.vault_addr, "controller", settings.vault_token_file)
     shredder = VaultSession(settings.vault_addr, "shredder", settings.shredder_vault_token_file)
+    if fence is not None:
+        session.before_write = shredder.before_write = fence.check
     return Vault(VaultKeyAdmin(session), VaultKeyAdmin(shredder), EvidenceSigner(session))
 
 
 @contextlib.asynccontextmanager
-async def assembled(settings: Settings, keys: Vault, clock: Clock = utc_now) -> AsyncIterator[Assembly]:
-    """Every part, connected; the connections are given back at the end."""
+async def assembled(
+    settings: Settings,
+    keys: Vault,
+    clock: Clock = utc_now,
+    *,
+    fence: Fence | None = None,
+    caches: Caches | None = None,
+    metrics: Metrics | None = None,
+) -> AsyncIterator[Assembly]:
+    """Every part, connected; the connections are given back at the end. Without caches every read is live."""
+    fence = fence or unfenced()
     async with contextlib.AsyncExitStack() as stack:
-        clients = await stack.enter_async_context(connected(settings))
+        clients = await stack.enter_async_context(
+            connected(settings, lambda connection: KubeClient(connection, fence=fence))
+        )
         client = clients.controller
-        gateways = Gateways(settings.serve_url, settings.dataplane_token_file)
-        prober = Prober(settings.prober_url, settings.prober_token_file)
-        serve = RestServe(settings.ray_dashboard, settings.ray_token_file, settings.serve_url)
+        gateways = Gateways(settings.serve_url, settings.dataplane_token_file, fence)
+        prober = Prober(settings.prober_url, settings.prober_token_file, fence)
+        serve = RestServe(settings.ray_dashboard, settings.ray_token_file, settings.serve_url, fence=fence)
         for part in (gateways, prober, serve):
             stack.push_async_callback(part.close)
-        queue: WorkQueue[ObjectKey] = WorkQueue()
-        writer = ServeWriter(client, serve, settings, clock=clock, notify=queue.add)
-        world = World(clock, settings.resync_seconds, lambda: writer.view, Waker(queue))
-        ring, recorder = KeyRing(keys.admin, keys.shredder), Recorder(client, socket.gethostname())
-        peers = Peers(client, ring, gateways, prober, keys.signer, _issuer(settings), clock, _salt)
-        observer, executor = Observer(client, ring, gateways), Executor(clients, ring, gateways)
+        queue: WorkQueue[ObjectKey] = WorkQueue(first=lambda key: key in SINGLES)
+        reader = _reader(clients, caches)
+        writer = ServeWriter(reader, serve, settings, clock=clock, notify=queue.add)
+        world = World(
+            clock,
+            settings.resync_seconds,
+            lambda: writer.view,
+            Waker(queue, lambda: writer.pause),
+            rest=Rest(settings, caches),
+        )
+        ring, recorder = KeyRing(keys.admin, keys.shredder, fence=fence), Recorder(client, socket.gethostname())
+        peers = Peers(client, reader, ring, gateways, prober, keys.signer, _issuer(settings), clock, _salt)
+        ending = Ending(clients, Witnesses(prober, keys.signer, ShredIssuer(*_issued(settings)), clock))
+        observer, executor = Observer(client, reader, ring, gateways), Executor(clients, ring, gateways, ending)
         controllers: dict[str, Controller] = {
-            TENANTS.kind: TenantController(client, observer, executor, recorder, world),
-            MODEL_DEPLOYMENTS.kind: ModelController(client, gateways, recorder, world),
+            TENANTS.kind: TenantController(observer, executor, recorder, world),
+            MODEL_DEPLOYMENTS.kind: ModelController(client, reader, gateways, recorder, world),
             DATA_SUBJECT_REQUESTS.kind: RequestController(peers, recorder, world),
-            RETENTION: RetentionController(client, RetentionPeers(ring, gateways.retention), recorder, world),
+            RETENTION: RetentionController(client, reader, RetentionPeers(ring, gateways.retention), recorder, world),
             SERVE.kind: writer,
             TRUST.kind: TrustController(client, keys.signer),
+            VAULT.kind: VaultWatch(ring, reader, Everybody(reader, queue)),
         }
-        metrics = Metrics()
-        yield Assembly(client, clients, queue, Runtime(controllers, queue, metrics), controllers, metrics)
+        metrics = metrics or Metrics()
+        refresh = reader.refresh if isinstance(reader, CachedReader) else None
+        yield Assembly(client, clients, queue, Runtime(controllers, queue, metrics, refresh), controllers, metrics)
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Run until told to stop. What is under way is cut off: every step is recorded and is taken up again."""
-    loop = asyncio.get_running_loop()
-    async with assembled(settings, vault(settings)) as operator:
-        watcher = Watcher(
-            connections.load(settings.kubeconfig),
-            lambda key: _from_thread(loop, operator.queue, key),
-        )
-        work = asyncio.create_task(
-            operator.runtime.work(operator.client, (SERVE, TRUST), settings.resync_seconds), name="work"
-        )
-        watcher.start()
-        operator.metrics.serve(settings.metrics_host, settings.metrics_port)
-        _log.info("the operator works")
+    """Run until told to stop. What is under way is cut off: every step is recorded and is taken up again.
+
+    Raises:
+        WatchDeadError: a watch died while the apiserver answers: only a new process is sure to see everything.
+    """
+    # Calls to Vault wait in threads: with the few that two cores get by default, a Vault that hangs would hold up all.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(VAULT_THREADS, thread_name_prefix="vault"))
+    async with Standby(settings) as standby:
+        standing = asyncio.create_task(standby.run(), name="standby")
         stopped = asyncio.create_task(stop.wait(), name="stop")
-        await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (work, stopped):
-            task.cancel()
-        await asyncio.gather(work, stopped, return_exceptions=True)
-        await watcher.stop(STOP_SECONDS)
+        try:
+            await asyncio.wait({standing, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (standing, stopped):
+                task.cancel()
+            results = await asyncio.gather(standing, stopped, return_exceptions=True)
+        failures = [result for result in results[:1] if isinstance(result, Exception)]
+        if failures:
+            raise failures[0]
+
+
+class Standby:
+    """One operator process: warm from the start, at work while it holds the Lease."""
+
+    def __init__(self, settings: Settings) -> None:
+        connection = connections.load(settings.kubeconfig)
+        self._settings = settings
+        self._caches = new_caches()
+        self._ages = Ages(resource.plural for resource in (*WATCHED, *CHILDREN))
+        self._fence = Fence()
+        self._reading = KubeClient(connection, fence=self._fence)
+        self._leasing = KubeClient(connection, timeout=LEASE_REQUEST_SECONDS, fence=self._fence)
+        self._informer = Informer(self._reading, connection, self._caches, self._ages, self._notify)
+        place = Place(PLATFORM_NAMESPACE, settings.lease_name, incarnations.own_name())
+        timing = Timing(settings.lease_seconds, settings.lease_renew_seconds, settings.lease_retry_seconds)
+        self._elector = Elector(self._leasing, place, timing, self._fence, utc_now)
+        self._metrics = Metrics()
+        self._health = Health(self._reading, self._ages, (*WATCHED, *CHILDREN), self._metrics.registry)
+        self._queue: WorkQueue[ObjectKey] | None = None
+
+    async def __aenter__(self) -> Standby:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for client in (self._reading, self._leasing):
+            await client.close()
+
+    async def run(self) -> None:
+        """Until cancelled, or a watch is dead."""
+        self._health.serve(self._settings.metrics_host, self._settings.metrics_port, lambda: self._elector.leading)
+        informing = asyncio.create_task(self._informer.run(), name="informer")
+        watching = asyncio.create_task(self._health.watch(), name="health")
+        leading = asyncio.create_task(self._lead(), name="leader")
+        try:
+            done, _ = await asyncio.wait({informing, watching, leading}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in (leading, watching, informing):  # the Lease is given back first
+                task.cancel()
+                await asyncio.wait({task})
+
+    async def _lead(self) -> None:
+        await self._informer.filled(FILL_SECONDS)
+        await self._elector.run(self._work)
+
+    async def _work(self) -> None:
+        """One term: nothing of an earlier one is remembered, but what the watches keep."""
+        keys = vault(self._settings, self._fence)
+        async with assembled(
+            self._settings, keys, fence=self._fence, caches=self._caches, metrics=self._metrics
+        ) as operator:
+            self._queue = operator.queue
+            try:
+                await operator.runtime.work([*SINGLES, *every_key(self._caches)])
+            finally:
+                if self._queue is operator.queue:  # a term that ends late leaves the next one alone
+                    self._queue = None
+
+    def _notify(self, key: ObjectKey) -> None:
+        if self._queue is not None:
+            self._queue.add(key)
 
 
 class Waker:
     """Wakes a key; Serve's writer a moment later, so that changes that come together are put together."""
 
-    def __init__(self, queue: WorkQueue[ObjectKey]) -> None:
+    def __init__(self, queue: WorkQueue[ObjectKey], pause: Callable[[], float]) -> None:
         self._queue = queue
+        self._pause = pause
 
     def __call__(self, key: ObjectKey) -> None:
         """Have a key looked at."""
-        self._queue.add_after(key, COALESCE_SECONDS if key == SERVE else 0)
+        self._queue.add_after(key, self._pause() if key == SERVE else 0)
 
 
-def _from_thread(loop: asyncio.AbstractEventLoop, queue: WorkQueue[ObjectKey], key: ObjectKey) -> None:
-    with contextlib.suppress(RuntimeError):  # the loop is closed: the process is ending
-        loop.call_soon_threadsafe(queue.add, key)
+class Rest:
+    """How long to leave alone what is as it should be: so many looks a second at each kind, however many there are."""
+
+    def __init__(self, settings: Settings, caches: Caches | None) -> None:
+        self._settings = settings
+        self._caches = caches
+
+    def __call__(self, kind: str) -> float:
+        """Seconds, spread so that looks do not come together."""
+        many = len(self._caches.own[kind]) if self._caches is not None else 0
+        shared = many / self._settings.rest_looks_per_second
+        return max(self._settings.resync_seconds, shared) * (0.8 + 0.4 * secrets.randbelow(1000) / 1000)
+
+
+class Everybody:
+    """Has every tenant looked at."""
+
+    def __init__(self, reader: LiveReader | CachedReader, queue: WorkQueue[ObjectKey]) -> None:
+        self._reader = reader
+        self._queue = queue
+
+    async def __call__(self) -> None:
+        """Now."""
+        for tenant in await self._reader.all(Tenant):
+            self._queue.add(ObjectKey(TENANTS.kind, "", tenant.name))
+
+
+def _reader(clients: Clients, caches: Caches | None) -> LiveReader | CachedReader:
+    """Reads go out as the controller; whoever writes, what is kept learns of it at once."""
+    if caches is None:
+        return LiveReader(clients.controller)
+    for client in clients:
+        client.wrote = caches.wrote
+    return CachedReader(clients.controller, caches)
 
 
 def _issuer(settings: Settings) -> Issuer:
+    return Issuer(*_issued(settings))
+
+
+def _issued(settings: Settings) -> tuple[str, str | None, str, timedelta]:
+    """What every certificate says about who issued it."""
     version = importlib.metadata.version("imagint")
-    return Issuer(version, settings.image_digest, settings.policy_version, settings.snapshot_retention)
+    return version, settings.image_digest, settings.policy_version, settings.snapshot_retention
 
 
 def _salt() -> str:

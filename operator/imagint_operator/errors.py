@@ -2,9 +2,12 @@
 
 OperatorError
 ├── SettingsError                 a setting is missing or wrong; the process ends
+├── WatchDeadError                a watch is silent while the apiserver answers; the process ends
 ├── RetryableError(after)         the world may be better in a moment
 │   ├── KubeUnavailableError      apiserver unreachable, slow, busy, or the token is being renewed
+│   │   └── KubeMissingError      a kind is not served: its CRD is not installed
 │   ├── KubeConflictError         somebody else changed or replaced the object
+│   ├── FencedError               another operator may hold the Lease: this one writes nothing
 │   ├── VaultUnavailableError     Vault sealed or unreachable
 │   ├── ServeUnavailableError     Ray's dashboard unreachable
 │   ├── DataPlaneUnavailableError a Gateway unreachable or not ready
@@ -32,6 +35,10 @@ class SettingsError(OperatorError):
     """A setting is missing or wrong."""
 
 
+class WatchDeadError(OperatorError):
+    """A watch is silent while the apiserver answers."""
+
+
 class RetryableError(OperatorError):
     """The world may be better in a moment: the caller backs off, at least `after` seconds."""
 
@@ -46,10 +53,22 @@ class KubeUnavailableError(RetryableError):
     reason = "ApiServerUnavailable"
 
 
+class KubeMissingError(KubeUnavailableError):
+    """A kind is not served: its CRD is not installed."""
+
+    reason = "KindMissing"
+
+
 class KubeConflictError(RetryableError):
     """Somebody else changed or replaced the object."""
 
     reason = "Conflict"
+
+
+class FencedError(RetryableError):
+    """Another operator may hold the Lease: this one writes nothing."""
+
+    reason = "NotLeading"
 
 
 class VaultUnavailableError(RetryableError):

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from imagint_operator.errors import OperatorError, VaultRefusedError, VaultUnavailableError
+from imagint_operator.fences import Fence, unfenced
 from imagint_privacy import errors as privacy
 from imagint_privacy.keys.ports import KeyAdmin, KeyState
 
@@ -20,9 +21,11 @@ T = TypeVar("T")
 class KeyRing:
     """The keys of all tenants, by name. Without a shredder, one administration does everything."""
 
-    def __init__(self, admin: KeyAdmin, shredder: KeyAdmin | None = None) -> None:
+    def __init__(self, admin: KeyAdmin, shredder: KeyAdmin | None = None, *, fence: Fence | None = None) -> None:
         self._admin = admin
         self._shredder = shredder or admin
+        self._fence = fence or unfenced()
+        self.last: tuple[str, KeyState | None] | None = None
 
     async def state(self, name: str) -> KeyState | None:
         """The key as it is, or None when there is none."""
@@ -30,30 +33,44 @@ class KeyRing:
 
     async def ensure(self, name: str) -> KeyState:
         """The key, made if need be."""
-        return await self._run(lambda: self._admin.ensure(name))
+        made = await self._write(lambda: self._admin.ensure(name))
+        self.last = (name, made)
+        return made
 
     async def rotate(self, name: str) -> KeyState | None:
         """Add a version."""
-        await self._run(lambda: self._shredder.rotate(name))
-        return await self.state(name)
+        return await self._change(name, lambda: self._shredder.rotate(name))
 
     async def raise_minimum(self, name: str, version: int) -> KeyState | None:
         """Refuse everything older than this version."""
-        await self._run(lambda: self._shredder.raise_minimum(name, version))
-        return await self.state(name)
+        return await self._change(name, lambda: self._shredder.raise_minimum(name, version))
 
     async def trim(self, name: str, version: int) -> KeyState | None:
         """Destroy every version older than this one, for good."""
-        await self._run(lambda: self._shredder.trim(name, version))
-        return await self.state(name)
+        return await self._change(name, lambda: self._shredder.trim(name, version))
 
     async def destroy(self, name: str) -> None:
         """Rotate, raise, trim and delete the whole key."""
-        await self._run(lambda: self._shredder.destroy(name))
+        await self._change(name, lambda: self._shredder.destroy(name))
+
+    async def _change(self, name: str, work: Callable[[], object]) -> KeyState | None:
+        await self._write(work)
+        state = await self.state(name)
+        self.last = (name, state)
+        return state
 
     async def upsert_disabled(self) -> bool:
         """Whether Vault refuses to make a key again for a late writer."""
         return await self._run(self._admin.upsert_disabled)
+
+    async def _write(self, work: Callable[[], T]) -> T:
+        """In a thread, which cannot be cut off: fenced at its beginning and, by Vault's session, before each call."""
+
+        def fenced() -> T:
+            with self._fence.writing():
+                return work()
+
+        return await self._run(fenced)
 
     @staticmethod
     async def _run(work: Callable[[], T]) -> T:

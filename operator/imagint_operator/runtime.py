@@ -6,19 +6,17 @@ Knows nothing of what the controllers do. A look that fails for any reason is re
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Protocol
 
-from imagint_operator.api.base import GROUP
-from imagint_operator.errors import OperatorError, PermanentError, RetryableError
-from imagint_operator.kube.client import KubeClient
-from imagint_operator.kube.resources import WATCHED, ObjectKey
+from imagint_operator.errors import FencedError, KubeConflictError, OperatorError, PermanentError, RetryableError
+from imagint_operator.kube.resources import ObjectKey
 from imagint_operator.metrics import Metrics
 from imagint_operator.workqueues import WorkQueue
 
-WORKERS = 16
+WORKERS = 24
 LOOK_SECONDS = 300.0
 REFUSED_SECONDS = 10.0
 _log = logging.getLogger(__name__)
@@ -32,19 +30,25 @@ class Controller(Protocol):
 
 
 class Runtime:
-    """The queue, its workers and the periodic look at everything."""
+    """The queue and its workers."""
 
-    def __init__(self, controllers: Mapping[str, Controller], queue: WorkQueue[ObjectKey], metrics: Metrics) -> None:
+    def __init__(
+        self,
+        controllers: Mapping[str, Controller],
+        queue: WorkQueue[ObjectKey],
+        metrics: Metrics,
+        refresh: Callable[[ObjectKey], Awaitable[None]] | None = None,
+    ) -> None:
         self._controllers = controllers
+        self._refresh = refresh
         self._queue = queue
         self._metrics = metrics
 
-    async def work(self, client: KubeClient, singles: Iterable[ObjectKey], resync: float) -> None:
-        """Work until cancelled."""
-        for key in singles:
+    async def work(self, keys: Iterable[ObjectKey]) -> None:
+        """Look at these, and then at whatever is asked for, until cancelled."""
+        for key in keys:
             self._queue.add(key)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._look_at_everything(client, resync))
             for _ in range(WORKERS):
                 group.create_task(self._worker())
 
@@ -54,6 +58,9 @@ class Runtime:
             async with asyncio.timeout(LOOK_SECONDS):
                 with self._metrics.seconds.labels(key.kind).time():
                     again = await self._controllers[key.kind].reconcile(key)
+        except KubeConflictError as error:
+            await self._see_anew(key)
+            self._failed(key, error)
         except OperatorError as error:
             self._failed(key, error)
         except TimeoutError:
@@ -71,11 +78,19 @@ class Runtime:
             if again is not None:
                 self._queue.add_after(key, again)
 
+    async def _see_anew(self, key: ObjectKey) -> None:
+        """What was looked at was not the newest: ask the apiserver, so that the next look does not meet it again."""
+        if self._refresh is not None:
+            with contextlib.suppress(OperatorError):
+                await self._refresh(key)
+
     def _failed(self, key: ObjectKey, error: OperatorError) -> None:
         self._metrics.reconciles.labels(key.kind, error.reason).inc()
         least = error.after if isinstance(error, RetryableError) else REFUSED_SECONDS
         pause = self._queue.retry(key, at_least=least)
         level = logging.ERROR if isinstance(error, PermanentError) else logging.WARNING
+        if isinstance(error, KubeConflictError | FencedError):
+            level = logging.INFO
         _log.log(level, "%s: %s: %s; again in %.1f s", key, error.reason, error, pause)
 
     async def _worker(self) -> None:
@@ -86,16 +101,3 @@ class Runtime:
                 await self.look(key)
             finally:
                 self._queue.done(key)
-
-    async def _look_at_everything(self, client: KubeClient, resync: float) -> None:
-        """At the start, and now and then: what a watch missed is not missed for ever."""
-        while True:
-            for resource in WATCHED:
-                try:
-                    for item in await client.list_all(resource):
-                        metadata = item["metadata"]
-                        key = ObjectKey(resource.kind, metadata.get("namespace", ""), metadata["name"])
-                        self._queue.add_after(key, 0)
-                except OperatorError as error:
-                    _log.warning("listing %s.%s: %s", resource.plural, GROUP, error)
-            await asyncio.sleep(resync * 2 * (0.9 + random.random() / 5))  # noqa: S311 - spreads load, hides nothing

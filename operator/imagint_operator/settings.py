@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from imagint_operator.errors import SettingsError
 
@@ -37,10 +38,24 @@ class Settings(BaseModel):
     metrics_port: int = Field(default=0, ge=0, le=65535)
     metrics_host: str = "127.0.0.1"
     resync_seconds: float = Field(default=30.0, gt=0)
+    rest_looks_per_second: float = Field(default=1.0, gt=0)
+    lease_name: str = Field(default="imagint-operator", pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
+    lease_seconds: float = Field(default=12.0, ge=3, le=60)
+    lease_renew_seconds: float = Field(default=8.0, ge=1)
+    lease_retry_seconds: float = Field(default=1.5, ge=0.1)
     cache_seconds: float = Field(default=5.0, gt=0, le=300)
     snapshot_retention_days: float = Field(default=30.0, ge=0)
     policy_version: str = "2024-08-02"
     image_digest: str | None = None
+
+    @model_validator(mode="after")
+    def _lease_ends_after_its_holder(self) -> Self:
+        if not self.lease_retry_seconds * 2 <= self.lease_renew_seconds <= self.lease_seconds * 0.75:
+            raise ValueError(
+                "IMAGINT_LEASE_RENEW_SECONDS must be at least twice IMAGINT_LEASE_RETRY_SECONDS and at most three "
+                "quarters of IMAGINT_LEASE_SECONDS: a holder stops before another may begin"
+            )
+        return self
 
     @property
     def snapshot_retention(self) -> timedelta:
@@ -58,10 +73,14 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
     try:
         return Settings.model_validate(given)
     except ValidationError as error:
-        lines = [f"  {variable(str(problem['loc'][0]))}: {problem['msg']}" for problem in error.errors()]
+        lines = [f"  {_about(problem['loc'])}{problem['msg']}" for problem in error.errors()]
         raise SettingsError(
             "\n".join(["The operator cannot start; these settings are missing or wrong:", *lines])
         ) from None
+
+
+def _about(place: tuple[int | str, ...]) -> str:
+    return f"{variable(str(place[0]))}: " if place else ""
 
 
 def variable(field: str) -> str:

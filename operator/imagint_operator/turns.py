@@ -1,7 +1,7 @@
 """Whose turn it is with a tenant's key: erasures and retention both rotate it, and must never do so between each other.
 
 The rules are pure: they are told what is recorded. `Turns` remembers who is at work in this process, so that whoever
-looks next finds the other's record written. Two operators at once are not provided for.
+looks next finds the other's record written. Other operators wait for the Lease (`leases.py`).
 """
 
 from __future__ import annotations

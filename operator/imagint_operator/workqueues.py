@@ -18,9 +18,12 @@ LAST_BACKOFF = 30.0
 
 
 class WorkQueue(Generic[K]):
-    """Keys to look at, in one event loop. `done` must follow every `get`."""
+    """Keys to look at, in one event loop, some before all others. `done` must follow every `get`."""
 
-    def __init__(self, *, jitter: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self, *, jitter: Callable[[], float] = random.random, first: Callable[[K], bool] = lambda _key: False
+    ) -> None:
+        self._first = first
         self._ready: deque[K] = deque()
         self._waiting: dict[K, asyncio.TimerHandle] = {}
         self._queued: set[K] = set()
@@ -40,7 +43,7 @@ class WorkQueue(Generic[K]):
             self._again.add(key)
         elif key not in self._queued:
             self._queued.add(key)
-            self._ready.append(key)
+            (self._ready.appendleft if self._first(key) else self._ready.append)(key)
             self._wake.set()
 
     def add_after(self, key: K, seconds: float) -> None:

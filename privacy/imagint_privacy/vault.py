@@ -47,6 +47,7 @@ _NO_ENGINE: Final = "no handler for route"
 _NO_KEY: Final = ("key not found", "no existing key named")
 _NOT_AUTHENTIC: Final = ("unable to decrypt", "invalid ciphertext", "message authentication failed")
 _RENEW_AT: Final = 0.5
+_CONNECTIONS: Final = 32
 
 
 class VaultSession:
@@ -64,9 +65,11 @@ class VaultSession:
     ) -> None:
         self._login_body: Callable[[], dict[str, str]] | None = lambda: {"role": role, "jwt": _read(token_file)}
         self._auth_mount = auth_mount
+        self.before_write: Callable[[], None] = lambda: None  # asked at the last instant; may refuse by raising
         self._adapter = _adapter(address, timeout, ca_file)
         self._lock = threading.Lock()
         self._until = 0.0
+        self._failed = 0.0
 
     @classmethod
     def with_token(cls, address: str, token: str, *, timeout: float = 5.0) -> VaultSession:
@@ -88,25 +91,35 @@ class VaultSession:
         """
         token = self._token()
         try:
-            return self._send(method, path, body)
+            return self._fenced(method, path, body)
         except KeyForbiddenError:
             if self._login_body is None:
                 raise
         self._token(refused=token)
+        return self._fenced(method, path, body)
+
+    def _fenced(self, method: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
+        if method != "get":
+            self.before_write()
         return self._send(method, path, body)
 
     def _token(self, refused: str | None = None) -> str:
         """Return a token that still lives, logging in if there is none or it was refused."""
+        asked = time.monotonic()
         with self._lock:
             token: str = self._adapter.token or ""
             if self._login_body is None or (token not in {"", refused} and time.monotonic() < self._until):
                 return token
+            if self._failed > asked:  # one failure for all who waited for it: in a row, their timeouts would add up
+                raise KeysUnavailableError("vault did not let another call log in")
             self._adapter.token = None
             try:
                 answer = self._send("post", f"auth/{self._auth_mount}/login", self._login_body(), part="auth")
             except KeysUnavailableError:
+                self._failed = time.monotonic()
                 raise
             except PrivacyError:
+                self._failed = time.monotonic()
                 raise KeysUnavailableError("vault refuses the log-in", after=1.0) from None
             self._adapter.token = answer["client_token"]
             self._until = time.monotonic() + _RENEW_AT * float(answer.get("lease_duration") or 0)
@@ -139,6 +152,8 @@ def _adapter(address: str, timeout: float, ca_file: Path | None) -> Any:
     session = requests.Session()
     session.trust_env = False
     session.verify = str(ca_file) if ca_file else True
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=_CONNECTIONS))
     return JSONAdapter(base_uri=address, timeout=timeout, session=session, allow_redirects=False)
 
 

@@ -89,8 +89,8 @@ class Past:
         actions = plan(self.tenant, observed, datetime.now(UTC))
         wanted = tuple(action for action in actions if isinstance(action, DestroyAgain))
         nobody: Any = None
-        executor = Executor(nobody, KeyRing(self.service.admin()), nobody)
-        observed = asyncio.run(executor.execute(self.tenant, wanted, observed))
+        executor = Executor(nobody, KeyRing(self.service.admin()), nobody, nobody)
+        _, observed = asyncio.run(executor.execute(self.tenant, wanted, observed))
         found = status(self.tenant, observed, datetime.now(UTC))
         self.tenant = self.tenant.model_copy(update={"status": found})
         condition = next(condition for condition in found.conditions if condition.type == "KeyReady")

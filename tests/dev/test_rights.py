@@ -60,13 +60,13 @@ def test_nobody_but_who_must_reaches(resource: str) -> None:
 
 def test_the_provisioner_binds_what_the_table_says() -> None:
     metadata = ObjectMeta(name="acme", uid="u")
-    contents = walls.contents(
-        Tenant(metadata=metadata, spec=TenantSpec.model_validate({"residency": {"region": "eu"}}))
-    )
+    tenant = Tenant(metadata=metadata, spec=TenantSpec.model_validate({"residency": {"region": "eu"}}))
+    made = [manifest for key, manifest in walls.contents(tenant).items() if key.kind == "RoleBinding"]
+    made.append(walls.archivist(tenant))
     bound = {
         manifest["roleRef"]["name"]: manifest["subjects"][0]["name"].replace("acme", "NAME")
-        for key, manifest in contents.items()
-        if key.kind == "RoleBinding" and manifest["roleRef"]["kind"] == "ClusterRole"
+        for manifest in made
+        if manifest["roleRef"]["kind"] == "ClusterRole"
     }
     assert bound == rights.BOUND_BY_THE_PROVISIONER
 

@@ -58,6 +58,11 @@ def name_rule(pattern: str, message: str) -> dict[str, Any]:
     return {"x-kubernetes-validations": [rule]}
 
 
+def matching(pattern: str, message: str) -> dict[str, Any]:
+    """A form that a text must have, with words of our own: the apiserver only repeats a pattern at people."""
+    return rules(Rule(f"self.matches('{pattern}')", message))
+
+
 def list_map(*keys: str) -> dict[str, Any]:
     """Mark a list as a map keyed by these fields, so that server-side apply merges its items."""
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}

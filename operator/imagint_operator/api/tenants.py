@@ -15,14 +15,15 @@ from imagint_operator.api.base import (
     ApiModel,
     Conditions,
     Kind,
-    ObjectName,
     Rule,
     ShortText,
     Url,
     list_map,
+    matching,
     name_rule,
     rules,
 )
+from imagint_operator.api.deletion import DeletionStatus
 from imagint_operator.api.retention import RetentionRules, RetentionSchedule, RetentionStatus
 
 NAME_PATTERN = r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$"
@@ -49,19 +50,38 @@ class DeletionPolicy(StrEnum):
     REFUSE = "Refuse"
 
 
+_SECRET_NAME = matching(
+    "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+    "secretRef.name is the name of a Secret in the tenant's namespace: lower-case letters, digits, dashes and dots",
+)
+_SECRET_KEY = matching(
+    "^[-._a-zA-Z0-9]+$", "secretRef.key is a key of that Secret: letters, digits, dashes, dots and underscores"
+)
+_KEY_NAME = matching(
+    "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+    "an API key's name has lower-case letters, digits and dashes, and neither begins nor ends in a dash; its value "
+    "belongs into a Secret",
+)
+_REGION = matching(
+    "^[a-z]{2}(-[a-z0-9]+)*$",
+    "residency.region is written like eu or eu-central-1: two lower-case letters, then parts with dashes between",
+)
+_VOLUME = matching("^[1-9][0-9]*(Mi|Gi|Ti)$", "quotas.storage is written like 500Mi, 10Gi or 2Ti")
+
+
 class SecretKeyRef(ApiModel):
     """One key of a Secret in the tenant's namespace."""
 
-    name: ObjectName
+    name: Annotated[str, Field(min_length=1, max_length=253, json_schema_extra=_SECRET_NAME)]
     """The Secret's name."""
-    key: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
+    key: Annotated[str, Field(min_length=1, max_length=253, json_schema_extra=_SECRET_KEY)]
     """The key inside it."""
 
 
 class ApiKey(ApiModel):
     """An API key that callers of the Gateway present. Several may be valid at once, for rotation."""
 
-    name: Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+    name: Annotated[str, Field(min_length=1, max_length=63, json_schema_extra=_KEY_NAME)]
     """The key's name, as shown in records and lists."""
     secret_ref: SecretKeyRef
     """Where its value lies. The operator never reads it."""
@@ -70,7 +90,7 @@ class ApiKey(ApiModel):
 class Residency(ApiModel):
     """Where the tenant's data may lie."""
 
-    region: Annotated[str, Field(min_length=2, max_length=32, pattern=r"^[a-z]{2}(-[a-z0-9]+)*$")]
+    region: Annotated[str, Field(min_length=2, max_length=32, json_schema_extra=_REGION)]
     """The region, such as `eu` or `eu-central-1`."""
 
 
@@ -83,12 +103,34 @@ class Quotas(ApiModel):
     """Images a day (UTC); more are answered with 429."""
     gpu_count: Annotated[int, Field(ge=0, le=10_000)] = 0
     """GPUs that the namespace may ask for."""
-    storage: Annotated[str, Field(max_length=20, pattern=r"^[1-9][0-9]*(Mi|Gi|Ti)$")] = "10Gi"
+    storage: Annotated[str, Field(max_length=20, json_schema_extra=_VOLUME)] = "10Gi"
     """Volumes that the namespace may ask for, such as `10Gi`."""
 
 
 class Storage(ApiModel):
     """Where the tenant's ciphertext is kept, when not in the platform's own place."""
+
+    # Refused here and not by the Gateway: once made, an address cannot be changed.
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Rule(
+                "!has(self.database) || self.database.matches('^(postgresql|sqlite)([+][a-z0-9]+)?://')",
+                "storage.database is an address like postgresql://host/database",
+            ),
+            Rule(
+                "(!has(self.objects) || self.objects.matches('^(file|s3|gs|gcs|az|azure|abfss?|https?)://')) && "
+                "(!has(self.treeCopies) || self.treeCopies.all(copy, "
+                "copy.matches('^(file|s3|gs|gcs|az|azure|abfss?|https?)://')))",
+                "storage.objects and storage.treeCopies are addresses like s3://bucket/path, gs://, az:// or file:///",
+            ),
+            Rule(
+                "!has(self.treeCopies) || (self.treeCopies.all(copy, self.treeCopies.exists_one(other, other == copy)) "
+                "&& (!has(self.objects) || !(self.objects in self.treeCopies)))",
+                "storage.treeCopies are other places than storage.objects and than each other: a copy beside the "
+                "original is lost with it",
+            ),
+        )
+    )
 
     database: Url | None = None
     """SQL address of the records and the key tree, without credentials."""
@@ -165,12 +207,16 @@ class TenantStatus(ApiModel):
     """The generation of the spec that this status is about."""
     namespace: ShortText | None = None
     """The tenant's namespace."""
+    namespace_uid: Annotated[str, Field(max_length=64)] | None = None
+    """Its uid: what makes it this Tenant's, whatever its labels say."""
     path: ShortText | None = None
     """The path under which the Gateway serves the tenant; the OpenAI base URL ends in `<path>/v1`."""
     key: KeyStatus | None = None
     """The tenant's key in Vault."""
     retention: RetentionStatus | None = None
     """What retention did and does; absent while there are no rules and never was a run."""
+    deletion: DeletionStatus | None = None
+    """How far the deletion has come; absent while the Tenant is not deleted, or its deletion is refused."""
     conditions: Conditions = ()
     """Ready on top: NamespaceReady and KeyReady. GatewayReady and RetentionCurrent stand beside it."""
 

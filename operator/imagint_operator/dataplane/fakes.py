@@ -13,7 +13,7 @@ from typing import Any
 
 from imagint_operator.dataplane.fakeruns import FakeRuns, FakeTree
 from imagint_operator.fakeservers import FakeServer, Reply, error
-from imagint_privacy.evidence import CHECKS_AFTER, CHECKS_BEFORE
+from imagint_privacy.evidence import CHECKS_AFTER, CHECKS_BEFORE, KEY_GONE, OLD_ROOT_REFUSED, SHRED_CHECKS_BEFORE
 from imagint_privacy.keys.ports import KeyState
 
 STATES = ("Fenced", "Committed", "Copied", "CachesDropped", "Purged", "Complete")
@@ -182,6 +182,12 @@ class FakeProber(FakeServer):
                 if (request, "before") not in self._seen:
                     return error(409, "before_missing")
                 return self._report(request, "after", self._after(body))
+            case "POST", ["probes", "v1", "tenants", uid, "before"]:
+                return self._report(uid, "root", dict.fromkeys(SHRED_CHECKS_BEFORE, True))
+            case "POST", ["probes", "v1", "tenants", uid, "after"]:
+                gone = self._key_state(body["namespace"]) is None
+                kept = (uid, "root") in self._seen
+                return self._report(uid, "gone", {KEY_GONE: gone, **({OLD_ROOT_REFUSED: gone} if kept else {})})
         raise LookupError(path)
 
     def _after(self, body: dict[str, Any]) -> dict[str, bool]:

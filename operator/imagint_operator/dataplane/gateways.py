@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
+from imagint_operator import fences
 from imagint_operator.dataplane.answers import (
     Commit,
     Fence,
@@ -52,8 +53,9 @@ class RetentionRuns(Steps):
 class Gateways(Steps):
     """Calls the Gateway of any tenant."""
 
-    def __init__(self, serve_url: str, token_file: Path) -> None:
-        super().__init__(Door(serve_url.rstrip("/"), token_file, Failures("the Gateway", _unavailable, _refused)))
+    def __init__(self, serve_url: str, token_file: Path, fence: fences.Fence | None = None) -> None:
+        failures = Failures("the Gateway", _unavailable, _refused)
+        super().__init__(Door(serve_url.rstrip("/"), token_file, failures, fence))
         self.retention = RetentionRuns(self._door)
 
     async def close(self) -> None:

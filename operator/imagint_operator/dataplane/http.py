@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from imagint_operator.errors import OperatorError, VaultUnavailableError
+from imagint_operator.fences import Fence, unfenced
 
 JsonObject = dict[str, Any]
 Failure = Callable[[str, str], OperatorError]
@@ -30,10 +31,11 @@ class Failures:
 class Door:
     """Sends JSON to one server. The token file is read anew for every call."""
 
-    def __init__(self, base_url: str, token_file: Path, failures: Failures) -> None:
+    def __init__(self, base_url: str, token_file: Path, failures: Failures, fence: Fence | None = None) -> None:
         self._client = httpx.AsyncClient(base_url=base_url, timeout=httpx.Timeout(30.0, connect=2.0), trust_env=False)
         self._token_file = token_file
         self._failures = failures
+        self._fence = fence or unfenced()
 
     async def close(self) -> None:
         """Give the connections back."""
@@ -50,6 +52,8 @@ class Door:
         """
         try:
             headers = {"Authorization": f"Bearer {self._token_file.read_text().strip()}"}
+            if method != "GET":
+                self._fence.check()
             limits = httpx.Timeout(seconds, connect=min(2.0, seconds))
             response = await self._client.request(method, path, json=body, headers=headers, timeout=limits)
         except (httpx.HTTPError, OSError) as error:

@@ -6,6 +6,7 @@ Never looks at the ambient KUBECONFIG or at ~/.kube: the caller names the file.
 from __future__ import annotations
 
 import base64
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,13 @@ class Connection:
         if self.token_file is not None:
             return self.token_file.read_text().strip()
         return self.static_token or ""
+
+    def ssl_context(self) -> ssl.SSLContext:
+        """How to know the server."""
+        context = ssl.create_default_context(cadata=self.ca_data)
+        if self.insecure:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context
 
 
 def load(path: Path) -> Connection:

@@ -38,6 +38,7 @@ LIMIT_RANGES = Resource("", "v1", "limitranges", "LimitRange")
 NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 ROLES = Resource("rbac.authorization.k8s.io", "v1", "roles", "Role")
 ROLE_BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
+LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 EVENTS = Resource("events.k8s.io", "v1", "events", "Event")
 
 TENANTS = Resource(GROUP, VERSION, "tenants", "Tenant", namespaced=False)
@@ -45,6 +46,7 @@ MODEL_DEPLOYMENTS = Resource(GROUP, VERSION, "modeldeployments", "ModelDeploymen
 DATA_SUBJECT_REQUESTS = Resource(GROUP, VERSION, "datasubjectrequests", "DataSubjectRequest")
 
 WATCHED = (TENANTS, MODEL_DEPLOYMENTS, DATA_SUBJECT_REQUESTS)
+CHILDREN = (NAMESPACES, RESOURCE_QUOTAS, LIMIT_RANGES, NETWORK_POLICIES, SERVICE_ACCOUNTS, ROLES, ROLE_BINDINGS)
 BY_KIND = {
     resource.kind: resource
     for resource in (

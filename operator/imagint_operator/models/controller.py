@@ -8,6 +8,7 @@ from imagint_operator.dataplane.gateways import Gateways
 from imagint_operator.kube import statuses
 from imagint_operator.kube.client import KubeClient
 from imagint_operator.kube.events import Recorder
+from imagint_operator.kube.readers import Reader
 from imagint_operator.kube.resources import MODEL_DEPLOYMENTS, ObjectKey
 from imagint_operator.models.execute import execute
 from imagint_operator.models.observe import observe
@@ -22,20 +23,22 @@ PROBE_AGAIN_SECONDS = 0.5
 class ModelController:
     """Keeps one ModelDeployment true."""
 
-    def __init__(self, client: KubeClient, gateways: Gateways, recorder: Recorder, world: World) -> None:
+    def __init__(
+        self, client: KubeClient, reader: Reader, gateways: Gateways, recorder: Recorder, world: World
+    ) -> None:
         self._client = client
+        self._reader = reader
         self._gateways = gateways
         self._recorder = recorder
         self._world = world
 
     async def reconcile(self, key: ObjectKey) -> float | None:
         """Look at one model; answers after how many seconds to look again."""
-        found = await self._client.get(MODEL_DEPLOYMENTS, key.name, key.namespace)
-        if found is None:
+        model = await self._reader.one(ModelDeployment, key.name, key.namespace)
+        if model is None:
             self._world.wake(SERVE)
             return None
-        model = ModelDeployment.model_validate(found)
-        observed = await observe(self._client, model, self._world.view())
+        observed = await observe(self._reader, model, self._world.view())
         probed = await execute(self._gateways, self._world, plan(model, observed))
         after = status(model, observed, probed, self._world.clock())
         await statuses.write(self._client, MODEL_DEPLOYMENTS, model, model.status, after)
@@ -43,7 +46,7 @@ class ModelController:
             if condition.type == READY:
                 await self._recorder.record(model, condition, action="Reconcile")
         if holds(after.conditions, READY):
-            return self._world.resync
+            return self._world.rest(MODEL_DEPLOYMENTS.kind)
         answering = find(after.conditions, ANSWERING)
         failed = answering is not None and answering.reason == "ProbeFailed"
         return PROBE_AGAIN_SECONDS if failed else UNREADY_SECONDS

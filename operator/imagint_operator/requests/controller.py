@@ -19,7 +19,7 @@ from imagint_operator.requests.execute import KEY_OPERATIONS, Erasure, Peers, ex
 from imagint_operator.requests.observations import Observed
 from imagint_operator.requests.observe import observe
 from imagint_operator.requests.plan import Decision, Operation, Rest, Run, Wait, plan, step, without_looking
-from imagint_operator.turns import COMPLETE, QUEUED, QUEUED_SECONDS
+from imagint_operator.turns import COMPLETE, NOT_YET_RECEIVED, QUEUED, QUEUED_SECONDS
 from imagint_operator.world import World
 
 FAILED_SECONDS = 10.0
@@ -57,7 +57,8 @@ class Draft:
         """Write the draft with this verdict on top, and tell people what turned."""
         after = progress.judged(self._stored, self.status, verdict, peers.clock())
         before = self._stored.status
-        await statuses.write(peers.client, DATA_SUBJECT_REQUESTS, self._stored, before, after)
+        version = await statuses.write(peers.client, DATA_SUBJECT_REQUESTS, self._stored, before, after)
+        self._stored = statuses.at_version(self._stored, version)
         self.status = after
         self._stored = self.request
         for condition in turned(before.conditions, after.conditions):
@@ -75,11 +76,17 @@ class RequestController:
 
     async def reconcile(self, key: ObjectKey) -> float | None:
         """Go as far as possible with one request; answers after how many seconds to look again."""
-        found = await self._peers.client.get(DATA_SUBJECT_REQUESTS, key.name, key.namespace)
-        if found is None:
-            return None
-        request = DataSubjectRequest.model_validate(found)
-        if request.metadata.deletion_timestamp is not None:
+        known = await self._peers.reader.one(DataSubjectRequest, key.name, key.namespace)
+        if known is not None and known.metadata.deletion_timestamp is None:
+            decided = without_looking(known, self._world.clock())
+            if isinstance(decided, Rest):
+                return None
+            if isinstance(decided, Wait):
+                pause = await self._stop(Draft(known), decided, Observed())
+                return pause if decided.reason == NOT_YET_RECEIVED else self._world.rest(DATA_SUBJECT_REQUESTS.kind)
+        # What is about to be carried out is read from the apiserver: a step that was recorded is not done again.
+        request = await self._peers.reader.fresh(DataSubjectRequest, key.name, key.namespace)
+        if request is None or request.metadata.deletion_timestamp is not None:
             return None
         holder = self._world.turns.take(key.namespace, request.metadata.uid)
         try:
@@ -101,7 +108,7 @@ class RequestController:
             raise
 
     async def _run(self, draft: Draft, holder: str) -> float | None:
-        observed = await observe(self._peers.client, self._peers.keys, draft.request, holder)
+        observed = await observe(self._peers.reader, self._peers.keys, draft.request, holder)
         while True:
             decision = plan(draft.request, observed, self._world.clock())
             if not isinstance(decision, Run):

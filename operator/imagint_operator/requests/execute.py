@@ -15,6 +15,7 @@ from imagint_operator.dataplane.prober import Prober
 from imagint_operator.errors import EvidenceRefusedError, KubeConflictError, VaultRefusedError
 from imagint_operator.keyrings import KeyRing, translated
 from imagint_operator.kube.client import KubeClient
+from imagint_operator.kube.readers import Reader
 from imagint_operator.kube.resources import CONFIG_MAPS
 from imagint_operator.requests import certificates, findings
 from imagint_operator.requests.observations import Observed, received_at
@@ -31,6 +32,7 @@ class Peers:
     """Everybody an erasure talks to."""
 
     client: KubeClient
+    reader: Reader
     keys: KeyRing
     gateways: Gateways
     prober: Prober

@@ -17,6 +17,7 @@ from imagint_operator.errors import OperatorError, PermanentError
 from imagint_operator.kube import statuses
 from imagint_operator.kube.client import KubeClient
 from imagint_operator.kube.events import Recorder
+from imagint_operator.kube.readers import Reader
 from imagint_operator.kube.resources import TENANTS, ObjectKey
 from imagint_operator.retention import progress
 from imagint_operator.retention.execute import KEY_OPERATIONS, Peers, Work, execute
@@ -52,18 +53,26 @@ class Draft:
 class RetentionController:
     """Carries out the runs of all tenants; of each tenant, never while an erasure has its key."""
 
-    def __init__(self, client: KubeClient, peers: Peers, recorder: Recorder, world: World) -> None:
+    def __init__(self, client: KubeClient, reader: Reader, peers: Peers, recorder: Recorder, world: World) -> None:
         self._client = client
+        self._reader = reader
         self._peers = peers
         self._recorder = recorder
         self._world = world
 
     async def reconcile(self, key: ObjectKey) -> float | None:
         """Go as far as possible with one tenant's retention; answers after how many seconds to look again."""
-        found = await self._client.get(TENANTS, key.name)
-        if found is None:
+        known = await self._reader.one(Tenant, key.name)
+        if known is None:
             return None
-        draft = Draft(Tenant.model_validate(found))
+        decided = without_looking(Draft(known).planned, self._world.clock())
+        if decided is not None and not isinstance(decided, Run):
+            return await self._stop(Draft(known), decided)
+        # What is about to be carried out is read from the apiserver: a step that was recorded is not done again.
+        tenant = await self._reader.fresh(Tenant, key.name)
+        if tenant is None:
+            return None
+        draft = Draft(tenant)
         while isinstance(decided := without_looking(draft.planned, self._world.clock()), Run):
             await self._record(draft, decided.operation)
         if decided is not None:
@@ -86,7 +95,7 @@ class RetentionController:
             raise
 
     async def _run(self, draft: Draft, holder: str) -> float | None:
-        observed = await observe(self._client, self._peers.keys, draft.tenant, holder)
+        observed = await observe(self._reader, self._peers.keys, draft.tenant, holder)
         while True:
             decision = plan(draft.planned, observed, self._world.clock())
             if not isinstance(decision, Run):
@@ -138,8 +147,8 @@ class RetentionController:
         """Write retention's part of the status, and tell people of what ended, failed or is late."""
         before = progress.part(draft.tenant)
         after = progress.judged(draft.tenant, draft.status, verdict, self._world.clock())
-        await statuses.write(self._client, TENANTS, draft.tenant, before, after, manager=FIELD_MANAGER)
-        draft.tenant = progress.stored(draft.tenant, after)
+        version = await statuses.write(self._client, TENANTS, draft.tenant, before, after, manager=FIELD_MANAGER)
+        draft.tenant = statuses.at_version(progress.stored(draft.tenant, after), version)
         for condition in turned(before.conditions, after.conditions):
             if condition.reason in LOUD:
                 await self._recorder.record(draft.tenant, condition, action="Retain", prefix="Retention")

@@ -8,19 +8,17 @@ from imagint_operator import names
 from imagint_operator.api.requests import DataSubjectRequest
 from imagint_operator.api.tenants import Tenant
 from imagint_operator.keyrings import KeyRing
-from imagint_operator.kube.client import KubeClient
-from imagint_operator.kube.resources import DATA_SUBJECT_REQUESTS
+from imagint_operator.kube.readers import Reader
 from imagint_operator.retention.observations import Observed
 from imagint_operator.turns import before_retention
 
 
-async def observe(client: KubeClient, keys: KeyRing, tenant: Tenant, busy: str) -> Observed:
+async def observe(reader: Reader, keys: KeyRing, tenant: Tenant, busy: str) -> Observed:
     """Look at the tenant's key and its erasures.
 
     Raises:
         VaultUnavailableError: Vault does not answer.
     """
     namespace = names.namespace_of(tenant.name)
-    state, found = await asyncio.gather(keys.state(namespace), client.list_all(DATA_SUBJECT_REQUESTS, namespace))
-    requests = [DataSubjectRequest.model_validate(item) for item in found]
+    state, requests = await asyncio.gather(keys.state(namespace), reader.all(DataSubjectRequest, namespace))
     return Observed(state, tuple(sorted(request.name for request in requests if before_retention(request))), busy)

@@ -5,6 +5,7 @@ Serve shows arguments and settings to whoever may call its REST API: nothing sec
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +25,7 @@ BUNDLED_SIZE = "32x32"
 DEFAULT_SIZE = "512x512"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Application:
     """One Serve application, and the object that asks for it."""
 
@@ -33,7 +34,7 @@ class Application:
     source: ObjectKey
     generation: int
 
-    @property
+    @functools.cached_property
     def digest(self) -> str:
         """A digest of everything that Serve is told."""
         return digest(self.config)
@@ -55,8 +56,13 @@ def render(tenants: Iterable[Tenant], models: Iterable[ModelDeployment], setting
 
 
 def is_served(tenant: Tenant) -> bool:
-    """Whether the tenant's applications run: its walls and key stand, and it is not on its way out."""
-    leaving = tenant.metadata.deletion_timestamp is not None and tenant.spec.deletion.policy is DeletionPolicy.SHRED
+    """Whether the tenant's applications run: its walls and key stand, and it is not on its way out.
+
+    A deleted tenant runs until its deletion is recorded: the prober takes its last root from the running Gateway.
+    """
+    deletion = tenant.status.deletion
+    begun = deletion is not None and deletion.begun_at is not None
+    leaving = begun or (deletion is not None and tenant.spec.deletion.policy is DeletionPolicy.SHRED)
     return tenant.spec.compute is Compute.SHARED and tenant.status.key is not None and not leaving
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from imagint_operator.errors import ServeRefusedError, ServeUnavailableError
+from imagint_operator.fences import Fence, unfenced
 from imagint_operator.serve.applications import Application
 from imagint_operator.serve.ports import AppStatus, Deployed
 
@@ -22,7 +23,12 @@ PATH = "/api/serve/applications/"
 class RestServe:
     """The adapter. The token file is read anew for every call."""
 
-    def __init__(self, dashboard: str, token_file: Path, serve_url: str, *, timeout: float = 15.0) -> None:
+    def __init__(
+        self, dashboard: str, token_file: Path, serve_url: str, *, timeout: float = 15.0, fence: Fence | None = None
+    ) -> None:
+        self._fence = fence or unfenced()
+        self._details: dict[str, Any] = {}
+        self._seen: dict[str, Deployed] = {}
         address = urlsplit(serve_url)
         self._http_options = {"host": address.hostname or "127.0.0.1", "port": address.port or 80}
         self._token_file = token_file
@@ -36,7 +42,11 @@ class RestServe:
     async def observe(self) -> Mapping[str, Deployed]:
         """See the port."""
         answer = await self._send("GET")
-        return {name: _deployed(name, details) for name, details in answer.get("applications", {}).items()}
+        details: dict[str, Any] = answer.get("applications", {})
+        if details != self._details:  # what did not change stays the same object: comparing it again costs nothing
+            self._seen = {name: self._deployed(name, now) for name, now in details.items()}
+            self._details = details
+        return self._seen
 
     async def replace(self, applications: Sequence[Application]) -> None:
         """See the port."""
@@ -52,6 +62,8 @@ class RestServe:
     async def _send(self, method: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         try:
             headers = {"Authorization": f"Bearer {self._token_file.read_text().strip()}"}
+            if method != "GET":
+                self._fence.check()
             response = await self._client.request(method, PATH, json=body, headers=headers)
         except (httpx.HTTPError, OSError) as error:
             raise ServeUnavailableError(f"Ray's dashboard does not answer ({type(error).__name__})") from error
@@ -66,6 +78,10 @@ class RestServe:
         except ValueError as error:
             raise ServeUnavailableError("Ray's dashboard does not answer in JSON") from error
         return answer if isinstance(answer, dict) else {}
+
+    def _deployed(self, name: str, now: Mapping[str, Any]) -> Deployed:
+        known = self._seen.get(name)
+        return known if known is not None and self._details.get(name) == now else _deployed(name, now)
 
 
 def _deployed(name: str, details: Mapping[str, Any]) -> Deployed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from imagint_operator.api.tenants import Tenant
 from imagint_operator.errors import OperatorError
@@ -37,8 +38,16 @@ class ServeView:
     present: frozenset[str] = frozenset()
     leaving: Mapping[str, str] = field(default_factory=dict)
     problem: OperatorError | None = None
+    seen_at: datetime | None = None
 
     def drained(self, tenant: Tenant) -> bool:
-        """Whether the tenant was left out on purpose and none of its applications is there any more."""
-        mine = (name for name in self.present if name.startswith(f"{tenant.name}."))
-        return self.problem is None and tenant.metadata.uid in self.leaving and not any(mine)
+        """Whether the tenant was left out on purpose and none of its applications is there any more.
+
+        A look from before a deletion was recorded says nothing about it: the tenant was served until then.
+        """
+        if self.problem is not None or tenant.metadata.uid not in self.leaving:
+            return False
+        deletion = tenant.status.deletion
+        if deletion is not None and self.seen_at is not None and self.seen_at < deletion.started_at:
+            return False
+        return not any(name.startswith(f"{tenant.name}.") for name in self.present)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from imagint_operator.api.deletion import DeletionStatus
 from imagint_operator.api.requests import DataSubjectRequest, Step, StepName, StepState
 from imagint_operator.dataplane.answers import GatewayStatus
 from imagint_operator.errors import OperatorError
@@ -24,6 +25,7 @@ class KeyView:
     problem: OperatorError | None = None
     destroyed_below: int = 0
     replayed: bool = False
+    upsert_disabled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +40,21 @@ class GatewayView:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Everything that the plan is made from."""
+    """Everything that the plan is made from.
+
+    `holds` names the legal holds on the whole tenant, `storage_of` an older Tenant that keeps its data in the same
+    place. What was refused, and how far a deletion has come since, is added when a plan was carried out.
+    """
 
     namespace: Object | None = None
     contents: Mapping[ObjectKey, Object | None] = field(default_factory=dict)
     key: KeyView = KeyView()
     gateway: GatewayView = GatewayView()
+    holds: tuple[str, ...] = ()
+    storage_of: str | None = None
+    refused: Mapping[ObjectKey, OperatorError] = field(default_factory=dict)
+    deletion: DeletionStatus | None = None
+    deletion_problem: OperatorError | None = None
 
 
 def destroyed_by(requests: Iterable[DataSubjectRequest]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 
 from imagint_operator import names
 from imagint_operator.api.requests import DataSubjectRequest
@@ -11,40 +12,62 @@ from imagint_operator.dataplane.gateways import Gateways
 from imagint_operator.errors import OperatorError
 from imagint_operator.keyrings import KeyRing
 from imagint_operator.kube.client import KubeClient
-from imagint_operator.kube.resources import DATA_SUBJECT_REQUESTS, NAMESPACES
+from imagint_operator.kube.readers import Reader
+from imagint_operator.kube.resources import NAMESPACES
 from imagint_operator.serve.views import ServeView
 from imagint_operator.tenants import walls
-from imagint_operator.tenants.observations import GatewayView, KeyView, Observed, destroyed_by
+from imagint_operator.tenants.holds import Holds, no_holds
+from imagint_operator.tenants.observations import GatewayView, KeyView, Object, Observed, destroyed_by
+from imagint_operator.tenants.places import storage_taken
 
 
 class Observer:
     """Gathers, in parallel, what the plan needs."""
 
-    def __init__(self, client: KubeClient, keys: KeyRing, gateways: Gateways) -> None:
+    def __init__(
+        self, client: KubeClient, reader: Reader, keys: KeyRing, gateways: Gateways, holds: Holds = no_holds
+    ) -> None:
         self._client = client
+        self.reader = reader
         self._keys = keys
         self._gateways = gateways
+        self._holds = holds
 
     async def observe(self, tenant: Tenant, view: ServeView | None) -> Observed:
         """Look at the namespace, its contents, the key and the Gateway."""
         name = names.namespace_of(tenant.name)
         wanted = list(walls.contents(tenant))
         contents = asyncio.gather(
-            *(self._client.get(walls.resource_of(item), item.name, item.namespace) for item in wanted)
+            *(self.reader.get(walls.resource_of(item), item.name, item.namespace) for item in wanted)
         )
         namespace, key, gateway, found = await asyncio.gather(
-            self._client.get(NAMESPACES, name), self._key(name), self._gateway(tenant, view), contents
+            self._namespace(name), self._key(tenant, name), self._gateway(tenant, view), contents
         )
-        return Observed(namespace, dict(zip(wanted, found, strict=True)), key, gateway)
+        leaving = tenant.metadata.deletion_timestamp is not None
+        holds = await self._holds(name) if leaving else ()
+        seen = Observed(namespace, dict(zip(wanted, found, strict=True)), key, gateway, holds)
+        return dataclasses.replace(seen, storage_of=await self._storage_of(tenant))
 
-    async def _key(self, name: str) -> KeyView:
+    async def _namespace(self, name: str) -> Object | None:
+        """One that is not kept is asked for: what is kept are only those that carry our label."""
+        found = await self.reader.get(NAMESPACES, name)
+        return found if found is not None else await self._client.get(NAMESPACES, name)
+
+    async def _storage_of(self, tenant: Tenant) -> str | None:
+        """Whose place it is; asked only of a Tenant that names one and does not have it yet."""
+        if tenant.spec.storage is None or tenant.status.key is not None:
+            return None
+        return storage_taken(tenant, await self.reader.all(Tenant))
+
+    async def _key(self, tenant: Tenant, name: str) -> KeyView:
         """Look at the key; what its erasures recorded is asked only where a version is there that may be too old."""
         try:
             state = await self._keys.state(name)
+            if tenant.metadata.deletion_timestamp is not None:
+                return KeyView(state=state, upsert_disabled=await self._keys.upsert_disabled())
             below = 0
             if state is not None and state.min_available_version < state.latest_version > 1:
-                requests = await self._client.list_all(DATA_SUBJECT_REQUESTS, name)
-                below = destroyed_by([DataSubjectRequest.model_validate(request) for request in requests])
+                below = destroyed_by(await self.reader.all(DataSubjectRequest, name))
             return KeyView(state=state, destroyed_below=below)
         except OperatorError as error:
             return KeyView(problem=error)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from imagint_operator import names
-from imagint_operator.api.tenants import DeletionPolicy, Tenant
+from imagint_operator.api.tenants import Tenant
 from imagint_operator.kube.differences import up_to_date
 from imagint_operator.kube.resources import NAMESPACES, ObjectKey
 from imagint_operator.tenants import walls
 from imagint_operator.tenants.observations import Observed
+from imagint_operator.tenants.shredding import Shredding, let_go
 from imagint_operator.turns import destroyed_by_retention
 
 
@@ -52,34 +53,14 @@ class CloseGateway:
     below: int
 
 
-@dataclass(frozen=True, slots=True)
-class DestroyKey:
-    """Destroy the tenant's key, every version of it, for good."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteNamespace:
-    """Delete exactly the namespace that was seen."""
-
-    name: str
-    uid: str
-
-
-@dataclass(frozen=True, slots=True)
-class RemoveFinalizer:
-    """Let the Tenant go."""
-
-
-Action = AddFinalizer | Apply | EnsureKey | DestroyAgain | CloseGateway | DestroyKey | DeleteNamespace | RemoveFinalizer
+Action = AddFinalizer | Apply | EnsureKey | DestroyAgain | CloseGateway | Shredding
 
 
 def plan(tenant: Tenant, observed: Observed, now: datetime) -> tuple[Action, ...]:
     """What has to be done, in order. Actions of one plan may depend on the ones before."""
     if tenant.metadata.deletion_timestamp is None:
         return _keep(tenant, observed)
-    return _let_go(tenant, observed, now)
+    return let_go(tenant, observed, now, stranger=conflict(tenant, observed) is not None)
 
 
 def conflict(tenant: Tenant, observed: Observed) -> str | None:
@@ -87,6 +68,8 @@ def conflict(tenant: Tenant, observed: Observed) -> str | None:
     if observed.namespace is None:
         return None
     metadata = observed.namespace["metadata"]
+    if tenant.status.namespace_uid is not None and metadata.get("uid") == tenant.status.namespace_uid:
+        return None  # what was taken from its labels by hand is put back
     if not names.is_managed(metadata.get("labels") or {}, tenant.name):
         return "was not made by Imagint"
     if (metadata.get("annotations") or {}).get(names.TENANT_UID) != tenant.metadata.uid:
@@ -99,17 +82,9 @@ def terminating(observed: Observed) -> bool:
     return observed.namespace is not None and bool(observed.namespace["metadata"].get("deletionTimestamp"))
 
 
-def shred_at(tenant: Tenant) -> datetime | None:
-    """When the key of a deleted tenant is to be destroyed; None when it is not."""
-    deleted = tenant.metadata.deletion_timestamp
-    if deleted is None or tenant.spec.deletion.policy is DeletionPolicy.REFUSE:
-        return None
-    return deleted + timedelta(seconds=tenant.spec.deletion.grace_seconds)
-
-
 def _keep(tenant: Tenant, observed: Observed) -> tuple[Action, ...]:
     finalizer: tuple[Action, ...] = () if names.FINALIZER in tenant.metadata.finalizers else (AddFinalizer(),)
-    if conflict(tenant, observed) or terminating(observed):
+    if conflict(tenant, observed) or terminating(observed) or observed.storage_of is not None:
         return finalizer
     outer = walls.namespace(tenant)
     applies = [(ObjectKey(NAMESPACES.kind, "", outer["metadata"]["name"]), outer, observed.namespace)]
@@ -145,24 +120,3 @@ def _restored(tenant: Tenant, observed: Observed) -> tuple[Action, ...]:
     old = served is not None and served < version
     closing = (CloseGateway(tenant.name, version),) if old else ()
     return (*closing, DestroyAgain(state.name, version)) if again else closing
-
-
-def _let_go(tenant: Tenant, observed: Observed, now: datetime) -> tuple[Action, ...]:
-    """Drain, then destroy the key, then the namespace, then let go: each only once the one before is seen done."""
-    if names.FINALIZER not in tenant.metadata.finalizers:
-        return ()
-    moment = shred_at(tenant)
-    if moment is None or now < moment:
-        return ()
-    if conflict(tenant, observed):
-        return (RemoveFinalizer(),)
-    if not observed.gateway.drained or observed.key.problem is not None:
-        return ()
-    if observed.key.state is not None:
-        return (DestroyKey(observed.key.state.name),)
-    if observed.namespace is None:
-        return (RemoveFinalizer(),)
-    if terminating(observed):
-        return ()
-    metadata = observed.namespace["metadata"]
-    return (DeleteNamespace(metadata["name"], metadata["uid"]),)

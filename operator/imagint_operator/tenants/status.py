@@ -6,19 +6,26 @@ from datetime import datetime
 
 from imagint_operator import names
 from imagint_operator.api.base import Condition
+from imagint_operator.api.deletion import DeletionStatus
 from imagint_operator.api.tenants import Compute, KeyStatus, Tenant, TenantState, TenantStatus
 from imagint_operator.conditions import Verdict, merged, no, unknown, yes
 from imagint_operator.kube.differences import up_to_date
+from imagint_operator.kube.resources import RESOURCE_QUOTAS
 from imagint_operator.serve.ports import AppStatus
 from imagint_operator.tenants import walls
+from imagint_operator.tenants.leaving import leaving
+from imagint_operator.tenants.leftovers import remaining
 from imagint_operator.tenants.observations import Observed
-from imagint_operator.tenants.plan import behind, conflict, destroyed_below, shred_at, terminating
+from imagint_operator.tenants.plan import behind, conflict, destroyed_below, terminating
+from imagint_operator.tenants.quotas import exceeded
+from imagint_operator.tenants.shredding import begun, shred_at
 
 READY = "Ready"
 NAMESPACE_READY = "NamespaceReady"
 KEY_READY = "KeyReady"
 GATEWAY_READY = "GatewayReady"
-OWN = (READY, NAMESPACE_READY, KEY_READY, GATEWAY_READY)
+WITHIN_QUOTA = "WithinQuota"
+OWN = (READY, NAMESPACE_READY, KEY_READY, GATEWAY_READY, WITHIN_QUOTA)
 
 
 def own(status: TenantStatus) -> TenantStatus:
@@ -30,13 +37,16 @@ def own(status: TenantStatus) -> TenantStatus:
 def status(tenant: Tenant, observed: Observed, now: datetime) -> TenantStatus:
     """The status to write."""
     namespace, keyed = _namespace(tenant, observed), _key(tenant, observed)
-    verdicts = (_ready(tenant, observed, namespace, keyed), namespace, keyed, _gateway(tenant, observed))
+    ready = _ready(tenant, observed, namespace, keyed, now)
+    verdicts = (ready, namespace, keyed, _gateway(tenant, observed), *_quota(observed))
     here = observed.namespace is not None and conflict(tenant, observed) is None
     return TenantStatus(
         observed_generation=tenant.metadata.generation,
         namespace=names.namespace_of(tenant.name) if here else None,
+        namespace_uid=_namespace_uid(tenant, observed),
         path=f"/{tenant.name}" if tenant.spec.compute is Compute.SHARED else None,
         key=_key_status(tenant, observed, now),
+        deletion=_deletion(tenant, observed),
         conditions=_conditions(tenant, verdicts, now),
     )
 
@@ -44,24 +54,47 @@ def status(tenant: Tenant, observed: Observed, now: datetime) -> TenantStatus:
 def _key_status(tenant: Tenant, observed: Observed, now: datetime) -> KeyStatus | None:
     """The key as seen; what was recorded stays when it cannot be seen or was lost."""
     if conflict(tenant, observed):
-        return None
+        return tenant.status.key
     state, before = observed.key.state, tenant.status.key
     if state is not None:
         version = before.version if before is not None and behind(tenant, observed) else state.latest_version
         replayed = now if observed.key.replayed else before.replayed_at if before is not None else None
         below = destroyed_below(tenant, observed)
         return KeyStatus(name=state.name, version=version, destroyed_below=below, replayed_at=replayed)
-    destroyed = tenant.metadata.deletion_timestamp is not None and observed.key.problem is None
-    return None if destroyed else tenant.status.key
+    deletion = tenant.status.deletion
+    return None if deletion is not None and deletion.gone_at is not None else tenant.status.key
+
+
+def _namespace_uid(tenant: Tenant, observed: Observed) -> str | None:
+    """What makes the namespace this Tenant's, for as long as the Tenant is there."""
+    if observed.namespace is None or conflict(tenant, observed):
+        return tenant.status.namespace_uid
+    uid: str | None = observed.namespace["metadata"].get("uid")
+    return uid
+
+
+def _deletion(tenant: Tenant, observed: Observed) -> DeletionStatus | None:
+    """As recorded; what was not begun is forgotten when it is refused after all."""
+    if observed.deletion is not None:
+        return observed.deletion
+    refused = shred_at(tenant) is None and not begun(tenant)
+    return None if refused else tenant.status.deletion
 
 
 def _conditions(tenant: Tenant, verdicts: tuple[Verdict, ...], now: datetime) -> tuple[Condition, ...]:
     return merged(tenant.status.conditions, verdicts, generation=tenant.metadata.generation, now=now)
 
 
-def _ready(tenant: Tenant, observed: Observed, namespace: Verdict, key: Verdict) -> Verdict:
+def _ready(tenant: Tenant, observed: Observed, namespace: Verdict, key: Verdict, now: datetime) -> Verdict:
     if tenant.metadata.deletion_timestamp is not None:
-        return _leaving(tenant, observed, shred_at(tenant))
+        return leaving(tenant, observed, now)
+    if observed.storage_of is not None:
+        return no(
+            READY,
+            "StorageTaken",
+            f"Tenant {observed.storage_of} keeps its data at an address in spec.storage, and no two Tenants share one: "
+            "nothing was made. Delete this Tenant and make it with other addresses",
+        )
     if tenant.spec.compute is Compute.DEDICATED:
         return no(READY, "ComputeNotSupported", "compute Dedicated is not carried out by this version; use Shared")
     for part in (namespace, key):
@@ -72,25 +105,14 @@ def _ready(tenant: Tenant, observed: Observed, namespace: Verdict, key: Verdict)
     return yes(READY, "Ready", "namespace and key stand")
 
 
-def _leaving(tenant: Tenant, observed: Observed, moment: datetime | None) -> Verdict:
-    if moment is None:
-        command = (
-            f'kubectl patch tenant {tenant.name} --type=merge -p \'{{"spec":{{"deletion":{{"policy":"Shred"}}}}}}\''
-        )
-        return no(
-            READY,
-            "DeletionRefused",
-            "deletion.policy is Refuse, so everything is kept and served. To destroy the tenant's key and all its data "
-            f"for good: {command}",
-        )
-    if observed.key.problem is not None:
-        return no(READY, observed.key.problem.reason, "the key is destroyed as soon as Vault answers")
-    if observed.key.state is None:
-        return no(READY, "KeyDestroyed", "the key is destroyed; the namespace goes next")
-    if observed.gateway.problem is not None:
-        return no(READY, observed.gateway.problem.reason, "the key is destroyed once Ray confirms that nothing runs")
-    stage = "the tenant is switched off" if observed.gateway.drained else "the tenant's applications are being stopped"
-    return no(READY, "Shredding", f"{stage}; its key is destroyed from {moment.isoformat()} on")
+def _quota(observed: Observed) -> tuple[Verdict, ...]:
+    """Said only while it is so."""
+    quota = next((live for key, live in observed.contents.items() if key.kind == RESOURCE_QUOTAS.kind), None)
+    over = exceeded(quota)
+    if not over:
+        return ()
+    message = f"more is in use than spec.quotas allows ({', '.join(over)}): nothing is taken away, and nothing new fits"
+    return (no(WITHIN_QUOTA, "QuotaBelowUse", message),)
 
 
 def _namespace(tenant: Tenant, observed: Observed) -> Verdict:
@@ -99,10 +121,14 @@ def _namespace(tenant: Tenant, observed: Observed) -> Verdict:
         return no(
             NAMESPACE_READY,
             "NamespaceConflict",
-            f"namespace {name} {problem}: delete it, or give this Tenant another name; it is not touched",
+            f"namespace {name} {problem}: it is not touched. Delete it, or make the Tenant under another name",
         )
+    if left := remaining(observed.namespace):
+        return no(NAMESPACE_READY, "NamespaceStuck", f"namespace {name} cannot go. {'; '.join(left)}")
     if terminating(observed):
         return no(NAMESPACE_READY, "NamespaceTerminating", f"namespace {name} is being deleted")
+    if observed.refused:
+        return no(NAMESPACE_READY, "WallsRefused", _refused(name, observed))
     if observed.namespace is None:
         return no(NAMESPACE_READY, "NamespaceMissing", f"there is no namespace {name}")
     wanted = walls.contents(tenant)
@@ -110,6 +136,11 @@ def _namespace(tenant: Tenant, observed: Observed) -> Verdict:
     if behind and tenant.metadata.deletion_timestamp is None:
         return no(NAMESPACE_READY, "WallsIncomplete", f"not yet in place in {name}: {', '.join(sorted(set(behind)))}")
     return yes(NAMESPACE_READY, "NamespaceReady", f"namespace {name} with quota, network policies and rights")
+
+
+def _refused(name: str, observed: Observed) -> str:
+    told = "; ".join(f"{key.kind} {key.name}: {error}" for key, error in sorted(observed.refused.items()))
+    return f"the apiserver refuses what belongs into {name} (a quota, an admission policy or a missing right): {told}"
 
 
 def _key(tenant: Tenant, observed: Observed) -> Verdict:
@@ -147,7 +178,7 @@ def _restored(tenant: Tenant, observed: Observed, name: str) -> Verdict | None:
 
 
 def _keyless(tenant: Tenant, name: str) -> Verdict:
-    if tenant.metadata.deletion_timestamp is not None:
+    if tenant.metadata.deletion_timestamp is not None and (begun(tenant) or tenant.status.key is None):
         return no(KEY_READY, "KeyDestroyed", f"Vault has no key {name} any more")
     if tenant.status.key is None:
         return no(KEY_READY, "KeyMissing", f"Vault has no key {name} yet")

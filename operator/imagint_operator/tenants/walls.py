@@ -24,6 +24,7 @@ Manifest = Mapping[str, Any]
 RBAC = "rbac.authorization.k8s.io"
 TOKEN_PROJECTOR = "imagint-token-projector"  # noqa: S105 - the name of a ClusterRole
 TENANT_EDITOR = "imagint-tenant-editor"
+ARCHIVIST = "imagint-archivist"
 API_KEYS = "imagint-api-keys"
 PODS = 200
 RAY_NODE = {"ray.io/is-ray-node": "yes"}
@@ -143,6 +144,12 @@ def _api_keys(tenant: Tenant) -> dict[str, Any]:
 def _projector(tenant: Tenant, role: str, kind: str) -> dict[str, Any]:
     account = {"kind": "ServiceAccount", "name": names.PROJECTOR, "namespace": names.PLATFORM_NAMESPACE}
     return _binding(tenant, role, kind, account)
+
+
+def archivist(tenant: Tenant) -> dict[str, Any]:
+    """The controller's right to list the ConfigMaps of this namespace, given only when the namespace is about to go."""
+    account = {"kind": "ServiceAccount", "name": names.CONTROLLER, "namespace": names.PLATFORM_NAMESPACE}
+    return stamped(_binding(tenant, ARCHIVIST, "ClusterRole", account))
 
 
 def _editors(tenant: Tenant) -> dict[str, Any]:

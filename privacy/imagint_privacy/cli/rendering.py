@@ -17,6 +17,7 @@ import click
 from imagint_privacy.evidence.errors import CertificateRefusedError, ContradictionError
 from imagint_privacy.evidence.fields import format_time
 from imagint_privacy.evidence.findings import Kind, VerificationReport
+from imagint_privacy.evidence.shred import ShredPredicate
 
 WIDTH: Final = 110
 
@@ -90,6 +91,9 @@ def _untrusted(report: VerificationReport) -> Page:
 
 def _outcome(report: VerificationReport) -> str:
     predicate = report.predicate
+    if isinstance(predicate, ShredPredicate):
+        final = format_time(predicate.irrecoverable_after)
+        return f"the issuer certifies the end of tenant {predicate.tenant.name}, final from {final} on."
     if predicate.outcome == "NothingHeld":
         return "the issuer certifies that nothing was held about the subject."
     until = predicate.irrecoverable_after
@@ -107,11 +111,12 @@ def _findings(report: VerificationReport) -> list[Section]:
 
 
 def _identity(report: VerificationReport) -> Section:
+    whose = "tenant digest" if isinstance(report.predicate, ShredPredicate) else "subject commitment"
     return Section(
         "For the record",
         " ",
         "default",
-        [f"digest {report.digest}", f"key {report.key_id}", f"subject commitment {report.statement.commitment}"],
+        [f"digest {report.digest}", f"key {report.key_id}", f"{whose} {report.statement.commitment}"],
     )
 
 

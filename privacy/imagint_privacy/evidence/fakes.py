@@ -13,8 +13,16 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from imagint_privacy.clocks import Regulation, deadlines
 from imagint_privacy.evidence import predicate as parts
+from imagint_privacy.evidence import shred
 from imagint_privacy.evidence.exclusions import exclusions, exclusions_nothing_held
 from imagint_privacy.evidence.rules import CHECKS_AFTER, CHECKS_BEFORE
+from imagint_privacy.evidence.shred_rules import (
+    KEY_GONE,
+    OLD_ROOT_REFUSED,
+    SHRED_CHECKS_BEFORE,
+    shred_exclusions,
+    unstated,
+)
 
 RECEIVED: Final = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
 HANDLE: Final = "subj-abcdefghijklmnopqrstuvwxyz"
@@ -87,6 +95,50 @@ def nothing_held(**changes: Any) -> parts.ErasurePredicate:
         "not_covered": exclusions_nothing_held(),
     }
     return parts.ErasurePredicate(**{**_shared(), **facts, **changes})
+
+
+def shredded(**changes: Any) -> shred.ShredPredicate:
+    """The end of a tenant that went well; what is not covered follows from the rest unless it is given."""
+    uids = ("0b9cbd9c-3f0e-4c0e-9c3e-2f8f6f0f2a12",)
+    digests = ("sha256:" + "12" * 32, "sha256:" + "34" * 32)
+    gone, shared = RECEIVED + timedelta(seconds=20), _shared()
+    facts: dict[str, Any] = {
+        "outcome": "Shredded",
+        "tenant": shred.ShreddedTenant(name="acme", uid="5f0e1b7a-2d4c-4b8e-8a55-6d1f0e9c7b21"),
+        "clocks": shred.ShredClocks(
+            deleted_at=RECEIVED,
+            shred_at=RECEIVED + timedelta(seconds=10),
+            begun_at=RECEIVED + timedelta(seconds=15),
+            done_at=RECEIVED + timedelta(seconds=30),
+        ),
+        "hold_check": parts.HoldCheck(checked_at=RECEIVED + timedelta(seconds=15), active_holds=0),
+        "key": shred.ShreddedKey(
+            name="tenant-acme",
+            version=5,
+            oldest_version=4,
+            created_at=RECEIVED - timedelta(days=3),
+            exportable=False,
+            allow_plaintext_backup=False,
+            upsert_disabled=True,
+            gone_at=gone,
+        ),
+        "data_plane": shred.DataPlane(stopped_at=RECEIVED + timedelta(seconds=12)),
+        "probes": shred.ShredProbes(
+            before=probe_result(SHRED_CHECKS_BEFORE, 1), after=probe_result((KEY_GONE, OLD_ROOT_REFUSED), 21)
+        ),
+        "open_requests": shred.OpenRequests(count=1, list_digest=shred.list_digest(uids), uids=uids),
+        "certificates": shred.CarriedOver(
+            count=2,
+            list_digest=shred.list_digest(digests),
+            digests=digests,
+            config_maps=("shred-acme-5f0e1b7a-certificates-0",),
+        ),
+        "irrecoverable_after": parts.irrecoverable_after(gone, SNAPSHOTS_KEPT),
+        "not_covered": unstated(),
+        **{name: shared[name] for name in ("policy_version", "operator", "actors")},
+    }
+    made = shred.ShredPredicate(**{**facts, **changes})
+    return made if "not_covered" in changes else made.model_copy(update={"not_covered": shred_exclusions(made)})
 
 
 def _shared() -> dict[str, Any]:

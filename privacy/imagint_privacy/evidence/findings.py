@@ -15,6 +15,8 @@ from typing import Any
 from imagint_privacy import clocks
 from imagint_privacy.evidence.fields import format_time
 from imagint_privacy.evidence.predicate import ErasurePredicate, KeyChange, Probes
+from imagint_privacy.evidence.shred import ShredPredicate
+from imagint_privacy.evidence.shred_findings import shred_claims, shred_consistency, shred_limits
 from imagint_privacy.evidence.statements import Statement
 
 
@@ -45,7 +47,7 @@ class VerificationReport:
     findings: tuple[Finding, ...]
 
     @property
-    def predicate(self) -> ErasurePredicate:
+    def predicate(self) -> ErasurePredicate | ShredPredicate:
         """What was stated."""
         return self.statement.predicate
 
@@ -71,11 +73,15 @@ def describe(
     statement: Statement, *, key_id: str, trusted: bool, subject_known: bool, now: datetime
 ) -> tuple[Finding, ...]:
     """Everything there is to say about the statement."""
-    signed = _signature(key_id, trusted)
-    fitting = (*_consistency(statement.predicate), *_subject(subject_known))
+    signed, predicate = _signature(key_id, trusted), statement.predicate
+    if isinstance(predicate, ShredPredicate):
+        fitting = tuple(shred_consistency(predicate))
+        claims, limits = shred_claims(predicate), shred_limits(predicate, now)
+    else:
+        fitting = (*_consistency(predicate), *_subject(subject_known))
+        claims, limits = _claims(predicate), _limits(predicate, now)
     proven = (signed, *fitting) if trusted else fitting
-    claimed = (*(() if trusted else (signed,)), *_claims(statement.predicate))
-    limits = _limits(statement.predicate, now)
+    claimed = (*(() if trusted else (signed,)), *claims)
     return tuple(
         Finding(kind, text)
         for kind, texts in ((Kind.PROVEN, proven), (Kind.CLAIMED, claimed), (Kind.NOT_COVERED, limits))

@@ -78,8 +78,8 @@ def _nothing_held(predicate: ErasurePredicate) -> Iterator[str]:
         yield "copies or stores are stated although nothing was held"
     yield from _excluded(predicate, EXCLUDED_WHEN_NOTHING_HELD)
     checked, done = ("hold check", predicate.hold_check.checked_at), ("done", predicate.clocks.done_at)
-    yield from _in_order(("received", predicate.clocks.received_at), checked, done)
-    yield from _in_order(checked, done, tolerance=ROUNDING)
+    yield from in_order(("received", predicate.clocks.received_at), checked, done)
+    yield from in_order(checked, done, tolerance=ROUNDING)
 
 
 def _erased(predicate: ErasurePredicate) -> Iterator[str]:
@@ -150,10 +150,10 @@ def _order(predicate: ErasurePredicate, key: KeyChange, probes: Probes) -> Itera
     received, done = ("received", predicate.clocks.received_at), ("done", predicate.clocks.done_at)
     checked, destroyed = ("hold check", predicate.hold_check.checked_at), ("key destroyed", key.trimmed_at)
     before, after = ("probe before", probes.before.observed_at), ("probe after", probes.after.observed_at)
-    yield from _in_order(received, checked, before, destroyed, after, done)
-    yield from _in_order(checked, destroyed, done, tolerance=ROUNDING)
-    yield from _in_order(before, after, tolerance=ROUNDING)
-    yield from _in_order(("key created", key.created_at), destroyed)
+    yield from in_order(received, checked, before, destroyed, after, done)
+    yield from in_order(checked, destroyed, done, tolerance=ROUNDING)
+    yield from in_order(before, after, tolerance=ROUNDING)
+    yield from in_order(("key created", key.created_at), destroyed)
 
 
 def _horizons(predicate: ErasurePredicate, final: datetime, caches_gone: datetime) -> Iterator[str]:
@@ -166,7 +166,8 @@ def _horizons(predicate: ErasurePredicate, final: datetime, caches_gone: datetim
             yield f"the exclusion {code} ends too early"
 
 
-def _in_order(*events: tuple[str, datetime], tolerance: timedelta = CLOCK_SKEW) -> Iterator[str]:
+def in_order(*events: tuple[str, datetime], tolerance: timedelta = CLOCK_SKEW) -> Iterator[str]:
+    """Each event that is earlier than the one before it, beyond what their clocks may differ by."""
     for (earlier, first), (later, second) in itertools.pairwise(events):
         if first > second + tolerance:
             yield f"'{later}' is earlier than '{earlier}'"

@@ -1,4 +1,4 @@
-"""Prints the JSON Schema of the erasure statement: `python -m imagint_privacy.evidence.schema`.
+"""Prints the JSON Schema of a statement: `python -m imagint_privacy.evidence.schema [tenant-shred]`.
 
 The committed file is what is published; a test holds it to the types. A schema checks shapes only: whether the
 statements fit together is for `imagint verify`.
@@ -11,13 +11,23 @@ import sys
 from typing import Any
 
 from imagint_privacy.evidence.predicate import ERASURE_V1
-from imagint_privacy.evidence.statements import ErasureStatement
+from imagint_privacy.evidence.shred import TENANT_SHRED_V1
+from imagint_privacy.evidence.statements import ErasureStatement, ShredStatement
 
 
 def erasure_schema() -> dict[str, Any]:
-    """The schema, as JSON Schema 2020-12."""
-    schema = _explicit(ErasureStatement.model_json_schema(by_alias=True, mode="validation"))
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": ERASURE_V1, **schema}
+    """The schema of erasures, as JSON Schema 2020-12."""
+    return _schema(ErasureStatement, ERASURE_V1)
+
+
+def shred_schema() -> dict[str, Any]:
+    """The schema of tenants' ends, as JSON Schema 2020-12."""
+    return _schema(ShredStatement, TENANT_SHRED_V1)
+
+
+def _schema(statement: type[ErasureStatement] | type[ShredStatement], identity: str) -> dict[str, Any]:
+    schema = _explicit(statement.model_json_schema(by_alias=True, mode="validation"))
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": identity, **schema}
 
 
 def _explicit(node: Any) -> Any:
@@ -42,4 +52,5 @@ def _property(field: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(erasure_schema(), indent=2, sort_keys=True) + "\n")
+    chosen = shred_schema() if "tenant-shred" in sys.argv[1:] else erasure_schema()
+    sys.stdout.write(json.dumps(chosen, indent=2, sort_keys=True) + "\n")

@@ -1,4 +1,4 @@
-"""in-toto Statements v1 about erasures: building them from facts, and reading them back strictly.
+"""in-toto Statements v1 about erasures and about tenants' ends: building them from facts, and reading them strictly.
 
 The statement's subject is a commitment, SHA-256 over a random salt and the subject's handle. The salt is not in
 the certificate: it stays with the request, beside the handle that it covers, and can be handed to the requester.
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
@@ -25,6 +26,8 @@ from imagint_privacy.evidence.errors import (
 )
 from imagint_privacy.evidence.fields import HEX_256_PATTERN, Hex256, Model
 from imagint_privacy.evidence.predicate import ERASURE_V1, ErasurePredicate
+from imagint_privacy.evidence.shred import TENANT_SHRED_V1, ShredPredicate, tenant_digest
+from imagint_privacy.evidence.shred_rules import shred_problems
 from imagint_privacy.subjects import is_handle
 
 STATEMENT_V1: Final = "https://in-toto.io/Statement/v1"
@@ -59,13 +62,31 @@ class ErasureStatement(Model):
     predicate: ErasurePredicate
 
 
+class TenantSubject(Model):
+    """The tenant, by a digest of its uid."""
+
+    name: Literal["tenant"] = "tenant"
+    digest: DigestSet
+
+
+class ShredStatement(Model):
+    """An in-toto Statement v1 whose predicate is the end of a tenant."""
+
+    model_config = ConfigDict(title="Imagint certificate of a tenant's end, statement v1")
+
+    type_: Annotated[Literal["https://in-toto.io/Statement/v1"], Field(alias="_type")] = STATEMENT_V1
+    subject: Annotated[tuple[TenantSubject], Field(min_length=1, max_length=1)]
+    predicate_type: Literal["https://imagint.ai/attestations/tenant-shred/v1"] = TENANT_SHRED_V1
+    predicate: ShredPredicate
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement that was read and whose rules hold."""
+    """A statement that was read and whose rules hold. Its commitment is to a data subject, or to a tenant's uid."""
 
     commitment: str
     predicate_type: str
-    predicate: ErasurePredicate
+    predicate: ErasurePredicate | ShredPredicate
 
 
 def commitment(handle: str, salt: str) -> str:
@@ -90,12 +111,30 @@ def erasure_statement(predicate: ErasurePredicate, *, subject: str) -> bytes:
     Raises:
         IncompleteEvidenceError: the facts do not support it, for one because a probe did not pass.
     """
-    objections = rules.problems(predicate)
+    return _built(
+        rules.problems(predicate),
+        lambda: ErasureStatement(subject=(Subject(digest=DigestSet(sha256=subject)),), predicate=predicate),
+    )
+
+
+def shred_statement(predicate: ShredPredicate) -> bytes:
+    """Build the canonical bytes of the statement about a tenant's end.
+
+    Raises:
+        IncompleteEvidenceError: the facts do not support it, for one because a probe did not pass.
+    """
+    digest = DigestSet(sha256=tenant_digest(predicate.tenant.uid))
+    return _built(
+        shred_problems(predicate),
+        lambda: ShredStatement(subject=(TenantSubject(digest=digest),), predicate=predicate),
+    )
+
+
+def _built(objections: tuple[str, ...], make: Callable[[], ErasureStatement | ShredStatement]) -> bytes:
     if objections:
         raise IncompleteEvidenceError(objections)
     try:
-        statement = ErasureStatement(subject=(Subject(digest=DigestSet(sha256=subject)),), predicate=predicate)
-        content = _written(statement)
+        content = _written(make())
         # What was built is read back as a verifier would: nothing is signed that nobody could verify.
         read(content)
     except ValidationError as error:
@@ -116,30 +155,44 @@ def read(payload: bytes) -> Statement:
     if len(payload) > MAX_STATEMENT:
         raise MalformedCertificateError(f"the statement is larger than {MAX_STATEMENT} bytes")
     document = documents.parse(payload)
-    _supported(document)
+    kind = _supported(document)
     try:
-        statement = ErasureStatement.model_validate_json(payload, strict=True, by_alias=True, by_name=False)
+        statement = kind.model_validate_json(payload, strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
         raise MalformedCertificateError(f"the statement is malformed at: {_places(error)}") from error
     if _written(statement) != payload:
         raise MalformedCertificateError("the statement leaves something out, or is not in its canonical form")
-    objections = rules.problems(statement.predicate)
+    objections = tuple(_objections(statement))
     if objections:
         raise ContradictionError(objections)
     return Statement(statement.subject[0].digest.sha256, statement.predicate_type, statement.predicate)
 
 
-def _written(statement: ErasureStatement) -> bytes:
+def _objections(statement: ErasureStatement | ShredStatement) -> Iterator[str]:
+    if isinstance(statement, ErasureStatement):
+        yield from rules.problems(statement.predicate)
+        return
+    yield from shred_problems(statement.predicate)
+    if statement.subject[0].digest.sha256 != tenant_digest(statement.predicate.tenant.uid):
+        yield "the statement's subject is another tenant than its predicate's"
+
+
+def _written(statement: ErasureStatement | ShredStatement) -> bytes:
     return documents.canonical(statement.model_dump(mode="json", exclude_none=True))
 
 
-def _supported(document: dict[str, Any]) -> None:
+def _supported(document: dict[str, Any]) -> type[ErasureStatement] | type[ShredStatement]:
     if document.get("_type") != STATEMENT_V1:
         raise UnsupportedCertificateError(f"the statement is not an in-toto Statement v1 ({STATEMENT_V1})")
-    if document.get("predicateType") != ERASURE_V1:
+    kind = document.get("predicateType")
+    if kind == TENANT_SHRED_V1:
+        return ShredStatement
+    if kind != ERASURE_V1:
         raise UnsupportedCertificateError(
-            f"the statement is of a kind or version that this program does not know (it knows {ERASURE_V1})"
+            f"the statement is of a kind or version that this program does not know (it knows {ERASURE_V1} and "
+            f"{TENANT_SHRED_V1})"
         )
+    return ErasureStatement
 
 
 def _places(error: ValidationError) -> str:

@@ -19,7 +19,9 @@ from imagint_privacy.evidence.errors import (
     SignerUntrustedError,
 )
 from imagint_privacy.evidence.findings import VerificationReport, describe
+from imagint_privacy.evidence.predicate import ErasurePredicate
 from imagint_privacy.evidence.rules import CLOCK_SKEW
+from imagint_privacy.evidence.shred import ShredPredicate
 from imagint_privacy.evidence.statements import Statement
 
 
@@ -117,11 +119,15 @@ def _refuse_mislabelled(envelope: dsse.Envelope, trusted: Mapping[str, dsse.Publ
 
 
 def _compare(statement: Statement, actual_digest: str, wanted: Expected) -> None:
-    request = statement.predicate.request
+    predicate = statement.predicate
+    if isinstance(predicate, ErasurePredicate):
+        request, tenant = predicate.request.uid, predicate.request.tenant
+    else:
+        request, tenant = None, predicate.tenant.name
     for name, found, asked in (
         ("digest", actual_digest, wanted.digest),
-        ("request", request.uid, wanted.request),
-        ("tenant", request.tenant, wanted.tenant),
+        ("request", request, wanted.request),
+        ("tenant", tenant, wanted.tenant),
     ):
         if asked is not None and found != asked:
             raise MismatchError(f"it is genuine, but its {name} is not the one that you asked for")
@@ -129,6 +135,8 @@ def _compare(statement: Statement, actual_digest: str, wanted: Expected) -> None
         return
     if wanted.subject is None or wanted.salt is None:
         raise MismatchError("to check whose request it was, both the subject's handle and the salt are needed")
+    if isinstance(predicate, ShredPredicate):
+        raise MismatchError("it is genuine, but about a whole tenant and not about one subject's request")
     if not _commits(statement.commitment, wanted.subject, wanted.salt):
         raise MismatchError("it is genuine, but about another subject (or the salt is not the one of this request)")
 

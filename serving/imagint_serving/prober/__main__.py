@@ -14,6 +14,7 @@ import uvicorn
 
 from imagint_privacy.vault import KeyProber, VaultSession
 from imagint_serving.prober.application import build_application
+from imagint_serving.prober.ending import TenantProber
 from imagint_serving.prober.errors import ProberSettingsError
 from imagint_serving.prober.gateways import HttpGateway
 from imagint_serving.prober.probing import Prober, Surroundings
@@ -41,10 +42,10 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn raises the signal again once it has drained: then, as before it listens, it means a clean end.
         signal.signal(number, lambda *_: sys.exit(0))
-    prober = Prober(KeyProber(session), gateway, ProbeStorage(settings.probes_folder), around)
+    parts = (KeyProber(session), gateway, ProbeStorage(settings.probes_folder), around)
     try:
         uvicorn.run(
-            build_application(prober, settings.platform_file),
+            build_application(Prober(*parts), settings.platform_file, TenantProber(*parts)),
             host=settings.host,
             port=settings.port,
             access_log=False,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import anyio
 from fastapi import Depends, FastAPI, Request
@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from imagint_privacy.errors import PrivacyError
 from imagint_privacy.errors import RetryableError as PrivacyRetryableError
 from imagint_serving.errors import RetryableError, ServingError
+from imagint_serving.prober.ending import TenantProber
 from imagint_serving.prober.errors import (
     BeforeMissingError,
     CallerForbiddenError,
@@ -25,7 +26,7 @@ from imagint_serving.prober.errors import (
     ProbeConflictError,
     ProbeStoreError,
 )
-from imagint_serving.prober.messages import AfterQuestion, Question, Result
+from imagint_serving.prober.messages import AfterQuestion, Question, Result, TenantQuestion
 from imagint_serving.prober.probing import Prober
 from imagint_serving.tokens import (
     PlatformKeysUnavailableError,
@@ -50,10 +51,11 @@ _ANSWERS: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (ProbeStoreError, 503, "storage_unavailable"),
     (PrivacyError, 503, "keys_unavailable"),
 )
-Q = TypeVar("Q", bound=Question)
+Q = TypeVar("Q", bound=TenantQuestion)
+Look = Callable[[Callable[[str, Any], Result], str, Any], Awaitable[JSONResponse]]
 
 
-def build_application(prober: Prober, platform_file: Path) -> FastAPI:
+def build_application(prober: Prober, platform_file: Path, ending: TenantProber | None = None) -> FastAPI:
     """Return the ASGI application."""
     app = FastAPI(title="Imagint prober", openapi_url=None, docs_url=None, redoc_url=None)
     looks = anyio.CapacityLimiter(CONCURRENT_LOOKS)
@@ -78,6 +80,9 @@ def build_application(prober: Prober, platform_file: Path) -> FastAPI:
     async def after(request_id: str, question: Annotated[AfterQuestion, Depends(_after_question)]) -> JSONResponse:
         return await look(prober.after, request_id, question)
 
+    if ending is not None:
+        _add_ending(app, ending, look, guarded)
+
     @app.get("/healthz")
     async def healthz() -> dict[str, bool]:
         return {"ok": True}
@@ -86,6 +91,22 @@ def build_application(prober: Prober, platform_file: Path) -> FastAPI:
         app.add_exception_handler(kind, _refused)
     app.add_exception_handler(HTTPException, _no_route)
     return app
+
+
+def _add_ending(app: FastAPI, ending: TenantProber, look: Look, guarded: list[Any]) -> None:
+    """The two looks at a tenant's end, by the Tenant's uid."""
+
+    @app.post("/probes/v1/tenants/{uid}/before", dependencies=guarded)
+    async def before(uid: str, question: Annotated[TenantQuestion, Depends(_tenant_question)]) -> JSONResponse:
+        return await look(ending.before, uid, question)
+
+    @app.post("/probes/v1/tenants/{uid}/after", dependencies=guarded)
+    async def after(uid: str, question: Annotated[TenantQuestion, Depends(_tenant_question)]) -> JSONResponse:
+        return await look(ending.after, uid, question)
+
+
+async def _tenant_question(request: Request) -> TenantQuestion:
+    return await _question(request, TenantQuestion)
 
 
 async def _before_question(request: Request) -> Question:

@@ -15,6 +15,7 @@ from imagint_serving.prober.messages import Canaries, Check, Holdings, Root
 from imagint_serving.prober.ports import Opening
 
 TOO_OLD = "too-old"
+KEY_MISSING = "key-missing"
 MAX_NAMED = 8
 
 
@@ -67,6 +68,23 @@ def after(namespace: str, key_version: int, earlier: Earlier, seen: Seen) -> tup
         _openings("survivor-canary-opens", seen.survivors, Opening.OPENED),
         _listing_empty(earlier, seen.holdings),
     )
+
+
+def tenant_before(namespace: str, key: KeyState | None, root: Root, refusal: Refusal) -> tuple[Check, ...]:
+    """Whether the tenant's root still opens, so that a later refusal means something."""
+    passed = root.key_name == namespace and not refusal.refused
+    accepted = Check(name="root-accepted", passed=passed, detail=f"Vault on {_root(root)}: {refusal.reason}")
+    return (accepted, _never_exportable(key))
+
+
+def tenant_after(key: KeyState | None, root: Root | None, refusal: Refusal | None) -> tuple[Check, ...]:
+    """Whether the tenant's key is gone, and with it what opened the root of before."""
+    detail = "Vault knows no such key" if key is None else f"Vault still knows the key, newest {key.latest_version}"
+    gone = Check(name="key-gone", passed=key is None, detail=detail)
+    if root is None or refusal is None:
+        return (gone,)
+    refused = refusal.refused and refusal.reason in {KEY_MISSING, TOO_OLD}
+    return (gone, Check(name="old-root-refused", passed=refused, detail=f"Vault on {_root(root)}: {refusal.reason}"))
 
 
 def _root_accepted(name: str, namespace: str, seen: Seen) -> Check:

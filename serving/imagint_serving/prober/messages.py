@@ -26,13 +26,18 @@ class Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
-class Question(Message):
-    """Look before."""
+class TenantQuestion(Message):
+    """Look at a whole tenant, before its key is destroyed or after."""
 
     model_config = ConfigDict(extra="forbid")
 
     tenant: Tenant
     namespace: Annotated[str, Field(pattern=r"^tenant-[-a-z0-9]{1,40}$")]
+
+
+class Question(TenantQuestion):
+    """Look before."""
+
     subject: Handle
 
 
@@ -119,3 +124,13 @@ class ProbeRecord(Message):
     format: Literal[1] = 1
     before: BeforeRecord
     after: AfterRecord | None = None
+
+
+class TenantRecord(Message):
+    """Everything kept about a tenant that ends: its last root, to be tried again, and what was seen."""
+
+    format: Literal[1] = 1
+    question: TenantQuestion
+    root: Root
+    before: Result
+    after: Result | None = None

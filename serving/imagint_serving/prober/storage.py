@@ -8,14 +8,15 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
 from imagint_serving.prober.errors import InvalidProbeError, ProbeStoreError
-from imagint_serving.prober.messages import REQUEST_PATTERN, ProbeRecord
+from imagint_serving.prober.messages import REQUEST_PATTERN, ProbeRecord, TenantRecord
 
 MAX_RECORD: Final = 128 * 1024 * 1024
+Record = TypeVar("Record", ProbeRecord, TenantRecord)
 
 
 class ProbeStorage:
@@ -30,15 +31,7 @@ class ProbeStorage:
         Raises:
             ProbeStoreError: there is something, but it cannot be read.
         """
-        path = self._path(request)
-        try:
-            if path.stat().st_size > MAX_RECORD:
-                raise ProbeStoreError(f"the record of {request} is too large")
-            return ProbeRecord.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except (OSError, ValidationError) as error:
-            raise ProbeStoreError(f"the record of {request} cannot be read ({type(error).__name__})") from None
+        return self._load(self._path(request), ProbeRecord, request)
 
     def save(self, request: str, record: ProbeRecord) -> None:
         """Keep a record; it is on the disk when this returns.
@@ -46,7 +39,27 @@ class ProbeStorage:
         Raises:
             ProbeStoreError: it could not be kept.
         """
-        path = self._path(request)
+        self._save(self._path(request), record, request)
+
+    def load_tenant(self, uid: str) -> TenantRecord | None:
+        """What is kept about a tenant that ends; raises as `load`."""
+        return self._load(self._path(uid, "tenant.json"), TenantRecord, uid)
+
+    def save_tenant(self, uid: str, record: TenantRecord) -> None:
+        """Keep a record about a tenant that ends; raises as `save`."""
+        self._save(self._path(uid, "tenant.json"), record, uid)
+
+    def _load(self, path: Path, kind: type[Record], name: str) -> Record | None:
+        try:
+            if path.stat().st_size > MAX_RECORD:
+                raise ProbeStoreError(f"the record of {name} is too large")
+            return kind.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValidationError) as error:
+            raise ProbeStoreError(f"the record of {name} cannot be read ({type(error).__name__})") from None
+
+    def _save(self, path: Path, record: ProbeRecord | TenantRecord, name: str) -> None:
         partial = path.with_suffix(".partial")
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -58,12 +71,12 @@ class ProbeStorage:
             partial.replace(path)
             _sync_folder(self.folder)
         except OSError as error:
-            raise ProbeStoreError(f"the record of {request} cannot be kept ({error.strerror})") from None
+            raise ProbeStoreError(f"the record of {name} cannot be kept ({error.strerror})") from None
 
-    def _path(self, request: str) -> Path:
+    def _path(self, request: str, suffix: str = "json") -> Path:
         if not re.fullmatch(REQUEST_PATTERN, request):
             raise InvalidProbeError("the request's id is malformed")
-        return self.folder / f"{request}.json"
+        return self.folder / f"{request}.{suffix}"
 
 
 def _sync_folder(folder: Path) -> None:

@@ -14,6 +14,7 @@ from imagint_operator.api.tenants import Tenant
 from imagint_operator.serve.applications import Application, render
 from imagint_operator.settings import Settings
 
+DRAINING = {"deletion": {"step": "Drain", "startedAt": "2026-01-01T00:00:00Z"}}
 KEYED = {"key": {"name": "tenant-acme", "version": 1}}
 MakeTenant = Callable[..., Tenant]
 MakeModel = Callable[..., ModelDeployment]
@@ -55,6 +56,11 @@ def test_a_model_never_reaches_another_tenants_gateway(
         pytest.param({"status": KEYED, "deletionTimestamp": "2026-01-01T00:00:00Z"}, True, id="a refused deletion"),
         pytest.param(
             {"status": KEYED, "deletionTimestamp": "2026-01-01T00:00:00Z", "spec": {"deletion": {"policy": "Shred"}}},
+            True, id="a tenant whose deletion is not recorded yet: its last root is to be kept first",
+        ),
+        pytest.param(
+            {"status": KEYED | DRAINING, "deletionTimestamp": "2026-01-01T00:00:00Z",
+             "spec": {"deletion": {"policy": "Shred"}}},
             False, id="a tenant that is being shredded is switched off",
         ),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -21,14 +21,12 @@ from imagint_operator.tenants.plan import (
     AddFinalizer,
     Apply,
     CloseGateway,
-    DeleteNamespace,
     DestroyAgain,
-    DestroyKey,
     EnsureKey,
-    RemoveFinalizer,
     destroyed_below,
     plan,
 )
+from imagint_operator.tenants.shredding import RemoveFinalizer
 from imagint_privacy.keys.ports import KeyState
 
 MakeTenant = Callable[..., Tenant]
@@ -63,10 +61,6 @@ def carried_out(observed: Observed, actions: tuple[Action, ...], tenant: Tenant)
                 observed = replace(observed, contents={**observed.contents, key: manifest})
             case EnsureKey(name):
                 observed = replace(observed, key=KeyView(replace(KEY, name=name)))
-            case DestroyKey():
-                observed = replace(observed, key=KeyView())
-            case DeleteNamespace():
-                observed = replace(observed, namespace=None)
     return observed, tenant
 
 
@@ -118,6 +112,10 @@ def test_a_wall_that_was_moved_is_put_back(make_tenant: MakeTenant, now: datetim
              "imagint.ai/tenant": "acme"}, "annotations": {"imagint.ai/tenant-uid": "an older tenant"}},
             id="left by an earlier tenant of the same name",
         ),
+        pytest.param(
+            {"name": "tenant-acme", "uid": "1", "labels": {"app.kubernetes.io/managed-by": "imagint-operator",
+             "imagint.ai/tenant": "acme"}}, id="labelled as ours by somebody, without the uid",
+        ),
     ],
 )  # fmt: skip
 def test_a_namespace_of_somebody_else_is_neither_adopted_nor_deleted(
@@ -127,6 +125,18 @@ def test_a_namespace_of_somebody_else_is_neither_adopted_nor_deleted(
     assert plan(make_tenant(**FINALIZER), observed, now) == ()
     leaving = make_tenant(**FINALIZER, spec=SHRED, deletionTimestamp=now.isoformat())
     assert plan(leaving, observed, now) == (RemoveFinalizer(),)
+
+
+def test_labels_taken_from_our_own_namespace_are_put_back(make_tenant: MakeTenant, now: datetime) -> None:
+    tenant = make_tenant(**FINALIZER, status={**RECORDED, "namespaceUid": "ns-uid"})
+    stripped = {"metadata": {"name": "tenant-acme", "uid": "ns-uid"}}
+    (action,) = plan(tenant, replace(settled(tenant), namespace=stripped), now)
+    assert isinstance(action, Apply)
+    assert action.key.kind == NAMESPACES.kind
+
+
+def test_a_place_that_is_taken_is_not_built_upon(make_tenant: MakeTenant, now: datetime) -> None:
+    assert plan(make_tenant(), Observed(storage_of="elder"), now) == (AddFinalizer(),)
 
 
 def test_a_key_that_was_lost_is_not_made_anew(make_tenant: MakeTenant, now: datetime) -> None:
@@ -212,47 +222,3 @@ class TestARestoredVault:
         tenant = make_tenant(status=ERASED)
         for key in (KeyView(), NO_VAULT, KeyView(KEY), KeyView(AS_IT_WAS), KeyView(AS_IT_WAS, destroyed_below=2)):
             assert destroyed_below(tenant, replace(settled(tenant), key=key)) == 3
-
-
-class TestDeletion:
-    """Drain, destroy the key, delete the namespace, let go; each only after the one before."""
-
-    def test_refuse_keeps_everything(self, make_tenant: MakeTenant, now: datetime) -> None:
-        tenant = make_tenant(**FINALIZER, deletionTimestamp=now.isoformat())
-        drained = replace(settled(tenant), gateway=GatewayView(drained=True))
-        assert plan(tenant, drained, now + timedelta(days=9999)) == ()
-
-    def test_grace_is_waited_for(self, make_tenant: MakeTenant, now: datetime) -> None:
-        spec = {"deletion": {"policy": "Shred", "graceSeconds": 60}}
-        tenant = make_tenant(**FINALIZER, spec=spec, deletionTimestamp=now.isoformat())
-        observed = replace(settled(tenant), gateway=GatewayView(drained=True))
-        assert plan(tenant, observed, now + timedelta(seconds=59)) == ()
-        assert plan(tenant, observed, now + timedelta(seconds=60)) == (DestroyKey("tenant-acme"),)
-
-    def test_the_whole_way(self, make_tenant: MakeTenant, now: datetime) -> None:
-        tenant = make_tenant(**FINALIZER, spec=SHRED, deletionTimestamp=now.isoformat())
-        observed = replace(settled(tenant), gateway=GatewayView(drained=True))
-        done: list[Action] = []
-        while actions := plan(tenant, observed, now):
-            done += actions
-            observed, tenant = carried_out(observed, actions, tenant)
-        assert done == [DestroyKey("tenant-acme"), DeleteNamespace("tenant-acme", "ns-uid"), RemoveFinalizer()]
-
-    def test_the_key_is_destroyed_only_when_nothing_runs_and_let_go_only_without_key(
-        self, make_tenant: MakeTenant, now: datetime
-    ) -> None:
-        """Safety, over every policy, key and drain observation."""
-        keys = [KeyView(KEY), KeyView(), NO_VAULT]
-        for policy, key, drained, here, late in itertools.product(
-            ["Shred", "Refuse"], keys, [True, False], [True, False], [True, False]
-        ):
-            spec = {"deletion": {"policy": policy, "graceSeconds": 60}}
-            tenant = make_tenant(**FINALIZER, spec=spec, deletionTimestamp=now.isoformat())
-            whole = settled(tenant)
-            observed = Observed(whole.namespace if here else None, whole.contents, key, GatewayView(drained=drained))
-            actions = plan(tenant, observed, now + timedelta(seconds=60 if late else 0))
-            if DestroyKey("tenant-acme") in actions:
-                assert (policy, drained, late) == ("Shred", True, True)
-            if RemoveFinalizer() in actions:
-                assert key == KeyView()
-                assert not here

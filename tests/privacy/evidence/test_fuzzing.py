@@ -133,6 +133,7 @@ def test_a_field_of_another_kind_under_the_trusted_signature_is_refused_or_harml
     except ev.CertificateRefusedError:
         return
     # Accepted only as what it says: counts that may be anything, and a member that may be empty.
+    assert isinstance(report.predicate, ev.ErasurePredicate)
     assert report.predicate.probes is not None
     assert all(check.passed for check in report.predicate.probes.after.checks)
     assert not any(store.remaining for store in report.predicate.stores)

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from imagint_privacy import evidence as ev
 from imagint_privacy.evidence import dsse, fakes
-from imagint_privacy.evidence.schema import erasure_schema
+from imagint_privacy.evidence.schema import erasure_schema, shred_schema
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "evidence"
 SIGNER = fakes.LocalSigner(bytes(range(32)))
@@ -78,3 +78,34 @@ def test_the_schema_demands_every_field_and_knows_no_other() -> None:
         if part["type"] == "object":
             assert part["additionalProperties"] is False, name
             assert part["required"], name
+
+
+class TestATenantsEnd:
+    """The frozen certificate of a tenant's end."""
+
+    def test_statement_pae_and_certificate_are_made_as_they_were(self) -> None:
+        statement = ev.shred_statement(fakes.shredded())
+        assert statement == (VECTORS / "tenant-shred.statement.json").read_bytes()
+        assert dsse.pae(dsse.PAYLOAD_TYPE, statement) == (VECTORS / "tenant-shred.pae").read_bytes()
+        assert ev.certify(statement, SIGNER) == (VECTORS / "tenant-shred.certificate.json").read_bytes()
+
+    def test_it_is_verified_and_says_so_in_plain_words(self) -> None:
+        content = (VECTORS / "tenant-shred.certificate.json").read_bytes()
+        key = (VECTORS / "evidence.pub").read_text()
+        report = ev.verify(content, [key], datetime(2026, 12, 1, tzinfo=UTC), ev.Expected(tenant="acme"))
+        assert report.trusted
+        claimed = " ".join(report.of(ev.Kind.CLAIMED))
+        assert "Vault destroyed key tenant-acme with every version of it, 4 to 5" in claimed
+        assert "2 earlier certificates were carried over to shred-acme-5f0e1b7a-certificates-0" in claimed
+        assert "were not deleted" in " ".join(report.of(ev.Kind.NOT_COVERED))
+
+    def test_it_fits_the_published_schema(self) -> None:
+        published = resources.files("imagint_privacy.evidence") / "schemas" / "tenant-shred-v1.schema.json"
+        assert json.loads(published.read_text()) == shred_schema()
+        statement = json.loads((VECTORS / "tenant-shred.statement.json").read_bytes())
+        jsonschema.Draft202012Validator(shred_schema()).validate(statement)
+
+    def test_the_tenant_is_named_with_a_hash_function_alone(self) -> None:
+        statement = json.loads((VECTORS / "tenant-shred.statement.json").read_bytes())
+        preimage = b"imagint.ai/tenant/v1\n" + statement["predicate"]["tenant"]["uid"].encode()
+        assert statement["subject"][0]["digest"]["sha256"] == hashlib.sha256(preimage).hexdigest()
