@@ -74,6 +74,7 @@ check: lint types ## What CI checks before the tests
 	@$(PY) -m imagint_operator.api.generate --check crds
 	@$(PY) -m imagint_privacy.records.inventory_page --check docs/data-inventory.md
 	@$(PY) -m imagint_operator.telemetry.pages --check docs
+	@$(PY) -m imagint_dev.rights --check docs/rbac.md
 
 .PHONY: up
 up: setup ## Start the embedded stack

@@ -40,6 +40,14 @@ class ApiServer:
         """Reads one object or list."""
         return self._call("GET", path)
 
+    def remove(self, path: str) -> None:
+        """Deletes one object; one that is not there is fine."""
+        try:
+            self._call("DELETE", path)
+        except RefusedError as error:
+            if error.status != 404:
+                raise
+
     def apply(self, manifest: dict[str, Any]) -> dict[str, Any]:
         """Server-side apply of one object; what others manage is left alone, conflicts are won."""
         content = json.dumps(manifest).encode()

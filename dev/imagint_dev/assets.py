@@ -47,8 +47,13 @@ def manifests() -> list[Path]:
     return [
         *sorted(folder("crds").glob("*.yaml")),
         *sorted(folder("policies", "rbac").glob("*.yaml"), key=lambda path: (path.name != "system.yaml", path.name)),
-        *sorted(folder("policies", "admission").glob("*.yaml")),
+        *admission_policies(),
     ]
+
+
+def admission_policies() -> list[Path]:
+    """The admission policies with their bindings."""
+    return sorted(folder("policies", "admission").glob("*.yaml"))
 
 
 def vault_policies() -> dict[str, str]:

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from imagint_dev import binaries, files, processes, tables, tenants
+from imagint_dev.admission import Mode
 from imagint_dev.demo.command import demo
 from imagint_dev.errors import AlreadyRunningError, StackError
 from imagint_dev.options import EVERYTHING, StackOptions
@@ -64,6 +65,14 @@ def build() -> None:
 @click.option("--serve-url", metavar="URL", help="Where its Serve answers (default: its host, port 8000).")
 @click.option(
     "--ray-cpus", type=click.IntRange(2, 1024), default=16, show_default=True, help="Logical CPUs of own Ray."
+)
+@click.option(
+    "--admission",
+    type=click.Choice([mode.value for mode in Mode]),
+    default=Mode.DENY.value,
+    envvar="IMAGINT_ADMISSION",
+    show_default=True,
+    help="What the admission policies do: Warn tells and records, Deny refuses.",
 )
 @click.option("--timeout", type=float, default=300.0, show_default=True, help="Give up after so many seconds.")
 def up(state: Path | None, without: tuple[str, ...], timeout: float, **given: Any) -> None:

@@ -14,17 +14,19 @@ from dataclasses import dataclass
 import httpx
 
 from imagint_dev import apiserver, assets, files, vaults
+from imagint_dev.admission import Mode, in_mode
 from imagint_dev.apiserver import ApiServer
 from imagint_dev.board import FAILED, READY, UNREADY, Board
 from imagint_dev.errors import PermanentError, RefusedError, RetryableError
 from imagint_dev.identities import RENEW_AFTER, Identities
-from imagint_dev.site import Site
+from imagint_dev.site import RETIRED, Site
 from imagint_dev.vaults import SYSTEM, Login, SetUp, VaultServer
 
 _REVIEWER_SECONDS = 365 * 24 * 3600
 _RENEW_REVIEWER_BEFORE = 30 * 24 * 3600
 _OPERATOR_FIRST = 15.0
 KEEP_SEALED = "keep-sealed"
+POLICIES = "/apis/admissionregistration.k8s.io/v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +59,18 @@ async def tend(duty: Duty, board: Board) -> None:
         await board.until_unready(duty.needs, duty.period)
 
 
-def platform(api: ApiServer) -> Callable[[], None]:
-    """Applies CRDs, rights and admission policies, and waits for the CRDs."""
+def platform(api: ApiServer, mode: Mode = Mode.DENY) -> Callable[[], None]:
+    """Applies CRDs, rights and admission policies, and waits for the CRDs; takes away what earlier versions left."""
 
     def act() -> None:
-        objects = apiserver.load(assets.manifests())
+        objects = in_mode(apiserver.load(assets.manifests()), mode)
+        for account in RETIRED:
+            api.remove(f"/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/{account}")
+            api.remove(f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{account}")
+            api.remove(f"/api/v1/namespaces/{SYSTEM}/serviceaccounts/{account}")
+            for policy in (f"{account}-places", f"{account}-rights"):
+                api.remove(f"{POLICIES}/validatingadmissionpolicybindings/{policy}")
+                api.remove(f"{POLICIES}/validatingadmissionpolicies/{policy}")
         for manifest in objects:
             api.apply(manifest)
         for manifest in objects:
@@ -215,7 +224,7 @@ def duties(site: Site, api: ApiServer) -> tuple[Duty, ...]:
     own = site.options.started()
     found: list[Duty] = []
     if site.options.has_cluster():
-        found.append(Duty("platform", ("apiserver",), platform(api), never))
+        found.append(Duty("platform", ("apiserver",), platform(api, site.options.admission), never))
         found.append(Duty("identities", ("platform",), identities(site, api), RENEW_AFTER))
         if "vault" in site.options.parts:
             found.append(Duty("keys", ("vault", "platform"), Keys(site, api).act, 1.0 if "vault" in own else never))

@@ -5,13 +5,14 @@ In a cluster these files are projected volumes. A token is never logged; each ac
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from imagint_dev import files, kubeconfigs
 from imagint_dev.apiserver import ApiServer
 from imagint_dev.folder import StateFolder
-from imagint_dev.site import OPERATOR, PROBER, PROJECTOR
+from imagint_dev.site import CONTROLLER, PROBER, PROJECTOR, PROVISIONER, RETIRED, SHREDDER
 from imagint_dev.vaults import SYSTEM
 
 SECONDS = 3600
@@ -21,7 +22,9 @@ VAULT = ("vault-token", "vault")
 DATAPLANE = ("dataplane-token", "imagint-dataplane")
 PROBES = ("prober-token", "imagint-prober")
 TOKENS: Mapping[str, tuple[tuple[str, str | None], ...]] = {
-    OPERATOR: (API, VAULT, DATAPLANE, PROBES),
+    CONTROLLER: (API, VAULT, DATAPLANE, PROBES),
+    PROVISIONER: (API,),
+    SHREDDER: (API, VAULT),
     PROBER: (VAULT, DATAPLANE),
     PROJECTOR: (API,),
 }
@@ -40,6 +43,8 @@ class Identities:
             RetryableError: the apiserver is away.
             RefusedError: a ServiceAccount does not exist.
         """
+        for account in RETIRED:
+            shutil.rmtree(self.folder.identity(account), ignore_errors=True)
         for account, tokens in TOKENS.items():
             home = self.folder.identity(account)
             for name, audience in tokens:

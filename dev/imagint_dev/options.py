@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from imagint_dev import files
+from imagint_dev.admission import Mode
 from imagint_dev.errors import SettingsError
 
 CONTROL_PLANE = frozenset({"etcd", "apiserver", "controller-manager", "vault"})
@@ -29,6 +30,7 @@ class StackOptions(BaseModel):
     ray_cpus: int = Field(default=16, ge=2, le=1024)
     object_store_mib: int = Field(default=300, ge=80)
     environment: dict[str, dict[str, str]] = {}
+    admission: Mode = Mode.DENY
 
     @field_validator("parts")
     @classmethod

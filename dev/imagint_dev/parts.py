@@ -13,7 +13,7 @@ from pathlib import Path
 from imagint_dev.binaries import path_of
 from imagint_dev.probes import FileProbe, HttpProbe, Probe
 from imagint_dev.processes import PART_MARK, STACK_MARK
-from imagint_dev.site import OPERATOR, PROBER, PROJECTOR, Site
+from imagint_dev.site import CONTROLLER, PROBER, PROJECTOR, PROVISIONER, SHREDDER, Site
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 CONTROLLERS = (
@@ -227,11 +227,14 @@ def _prober(site: Site) -> Part:
 
 
 def _operator(site: Site) -> Part:
-    own, port = site.folder.identity(OPERATOR), site.ports["operator_metrics"]
+    own, port = site.folder.identity(CONTROLLER), site.ports["operator_metrics"]
     environment = {
         "IMAGINT_KUBECONFIG": str(own / "kubeconfig"),
+        "IMAGINT_PROVISIONER_KUBECONFIG": str(site.folder.identity(PROVISIONER) / "kubeconfig"),
+        "IMAGINT_SHREDDER_KUBECONFIG": str(site.folder.identity(SHREDDER) / "kubeconfig"),
         "IMAGINT_VAULT_ADDR": site.vault,
         "IMAGINT_VAULT_TOKEN_FILE": str(own / "vault-token"),
+        "IMAGINT_SHREDDER_VAULT_TOKEN_FILE": str(site.folder.identity(SHREDDER) / "vault-token"),
         "IMAGINT_RAY_DASHBOARD": site.ray_dashboard,
         "IMAGINT_RAY_TOKEN_FILE": str(site.ray_token),
         "IMAGINT_SERVE_URL": site.serve,

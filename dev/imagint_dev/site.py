@@ -9,7 +9,10 @@ from pathlib import Path
 from imagint_dev.folder import StateFolder
 from imagint_dev.options import StackOptions
 
-OPERATOR, PROBER, PROJECTOR = "imagint-operator", "imagint-prober", "imagint-projector"
+CONTROLLER, PROVISIONER, SHREDDER = "imagint-controller", "imagint-provisioner", "imagint-shredder"
+PROBER, PROJECTOR = "imagint-prober", "imagint-projector"
+RETIRED = ("imagint-operator",)
+"""Accounts of earlier versions: what is left of them is taken away."""
 
 
 @dataclass(frozen=True, slots=True)

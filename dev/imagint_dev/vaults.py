@@ -29,10 +29,15 @@ EVIDENCE_KEY = "certificates"
 CACHED_KEYS = 1000
 ROLES: Mapping[str, tuple[str, str]] = {
     # role = policy: (ServiceAccount, namespace)
-    "operator": ("imagint-operator", SYSTEM),
+    "controller": ("imagint-controller", SYSTEM),
+    "shredder": ("imagint-shredder", SYSTEM),
     "prober": ("imagint-prober", SYSTEM),
     "dataplane": ("imagint-dataplane", "*"),
 }
+
+
+RETIRED = ("operator",)
+"""Roles and policies of earlier versions, which are taken away: it could do what is now two identities' work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,7 @@ class SetUp:
 
     def digest(self) -> str:
         """Changes whenever Vault has to be set up anew."""
-        parts = [dict(self.policies), dict(ROLES), self.server, self.ca_pem, self.audit_file, CACHED_KEYS]
+        parts = [dict(self.policies), dict(ROLES), RETIRED, self.server, self.ca_pem, self.audit_file, CACHED_KEYS]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -155,6 +160,9 @@ def configure(vault: VaultServer, set_up: SetUp, login: Login) -> str:
     vault.call("POST", f"auth/{KUBERNETES}/config", connection)
     for name, (account, namespace) in ROLES.items():
         vault.call("POST", f"auth/{KUBERNETES}/role/{name}", _role(name, account, namespace))
+    for name in RETIRED:  # Vault answers the same whether there was one or not
+        vault.call("DELETE", f"auth/{KUBERNETES}/role/{name}")
+        vault.call("DELETE", f"sys/policies/acl/{name}")
     for mount in (TRANSIT, EVIDENCE):
         vault.call("POST", f"{mount}/config/keys", {"disable_upsert": True})
         vault.call("POST", f"{mount}/cache-config", {"size": CACHED_KEYS})

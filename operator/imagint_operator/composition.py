@@ -35,6 +35,7 @@ from imagint_operator.keyrings import KeyRing
 from imagint_operator.kube import connections
 from imagint_operator.kube.caches import Caches
 from imagint_operator.kube.client import KubeClient
+from imagint_operator.kube.clients import Clients, connected
 from imagint_operator.kube.events import Recorder
 from imagint_operator.kube.readers import CachedReader, LiveReader, Reader
 from imagint_operator.kube.resources import (
@@ -115,9 +116,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Vault:
-    """The two things the operator does in Vault."""
+    """What the operator does in Vault: makes keys and signs as controller, destroys as shredder."""
 
     admin: KeyAdmin
+    shredder: KeyAdmin
     signer: Signer
 
 
@@ -126,6 +128,7 @@ class Assembly:
     """The operator, put together and not yet running."""
 
     client: KubeClient
+    clients: Clients
     queue: WorkQueue[ObjectKey]
     runtime: Runtime
     controllers: dict[str, Controller]
@@ -152,11 +155,12 @@ def new_caches() -> Caches:
 
 
 def vault(settings: Settings, fence: Fence | None = None) -> Vault:
-    """Vault as the settings say: the operator's own role, its token file read anew at each log-in."""
-    session = VaultSession(settings.vault_addr, "operator", settings.vault_token_file)
+    """Vault as the settings say: a session for each of two roles, their token files read anew at each log-in."""
+    session = VaultSession(settings.vault_addr, "controller", settings.vault_token_file)
+    shredder = VaultSession(settings.vault_addr, "shredder", settings.shredder_vault_token_file)
     if fence is not None:
-        session.before_write = fence.check
-    return Vault(VaultKeyAdmin(session), EvidenceSigner(session))
+        session.before_write = shredder.before_write = fence.check
+    return Vault(VaultKeyAdmin(session), VaultKeyAdmin(shredder), EvidenceSigner(session))
 
 
 @contextlib.asynccontextmanager
@@ -173,12 +177,10 @@ async def assembled(
     fence, telemetry = fence or unfenced(), telemetry or Telemetry.of(Metrics(clock))
     calls, metrics = telemetry.calls, telemetry.metrics
     async with contextlib.AsyncExitStack() as stack:
-        connection = connections.load(settings.kubeconfig)
-        client = await stack.enter_async_context(KubeClient(connection, fence=fence, calls=calls))
-        queue = _queue(metrics)
-        reader = LiveReader(client) if caches is None else CachedReader(client, caches)
-        if caches is not None:
-            client.wrote = caches.wrote
+        clients = await stack.enter_async_context(
+            connected(settings, lambda connection: KubeClient(connection, fence=fence, calls=calls))
+        )
+        client, queue, reader = clients.controller, _queue(metrics), _reader(clients, caches)
         shared = serve_port(client, settings, fence, calls)
         writers = ServeWriters(client, reader, shared, settings, clock=clock, notify=queue.add)
         gateways = Gateways(settings.serve_url, settings.dataplane_token_file, fence, writers.address, calls)
@@ -189,10 +191,11 @@ async def assembled(
         world = World(
             clock, settings.resync_seconds, writers.view, Waker(queue, writers.pause), rest=Rest(settings, caches)
         )
-        ring, recorder = KeyRing(keys.admin, fence, calls), Recorder(client, socket.gethostname())
+        ring = KeyRing(keys.admin, keys.shredder, fence=fence, calls=calls)
+        recorder = Recorder(client, socket.gethostname())
         peers = Peers(client, reader, ring, gateways, prober, keys.signer, recipients, _issuer(settings), clock, _salt)
-        ending = Ending(client, Witnesses(prober, ring, keys.signer, ShredIssuer(*_issued(settings)), clock))
-        observer, executor = Observer(client, reader, ring, gateways, clock), Executor(client, ring, gateways, ending)
+        ending = Ending(clients, Witnesses(prober, ring, keys.signer, ShredIssuer(*_issued(settings)), clock))
+        observer, executor = Observer(client, reader, ring, gateways, clock), Executor(clients, ring, gateways, ending)
         controllers: dict[str, Controller] = {
             TENANTS.kind: TenantController(observer, executor, recorder, world),
             MODEL_DEPLOYMENTS.kind: ModelController(client, reader, gateways, recorder, world),
@@ -205,7 +208,7 @@ async def assembled(
         }
         refresh = reader.refresh if isinstance(reader, CachedReader) else None
         runtime = Runtime(controllers, queue, metrics, refresh, looks=telemetry.looks)
-        yield Assembly(client, queue, runtime, controllers, metrics)
+        yield Assembly(client, clients, queue, runtime, controllers, metrics)
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -364,7 +367,16 @@ def _queue(metrics: Metrics) -> WorkQueue[ObjectKey]:
     def waited(key: ObjectKey, seconds: float) -> None:
         metrics.queue_seconds.labels(key.kind).observe(seconds)
 
-    return WorkQueue(first=lambda key: key in SINGLES, waited=waited)
+    return WorkQueue(first=lambda key: key.kind in FIRST, waited=waited)
+
+
+def _reader(clients: Clients, caches: Caches | None) -> LiveReader | CachedReader:
+    """Reads go out as the controller; whoever writes, what is kept learns of it at once."""
+    if caches is None:
+        return LiveReader(clients.controller)
+    for client in clients:
+        client.wrote = caches.wrote
+    return CachedReader(clients.controller, caches)
 
 
 def _issuer(settings: Settings) -> Issuer:

@@ -1,6 +1,7 @@
 """Vault, for asyncio: the synchronous administration of `imagint_privacy`, run in threads, with the operator's errors.
 
-Can create, rotate, trim and delete keys and sign evidence. There is no way to read anything through it.
+Can create, rotate, trim and delete keys. There is no way to read anything through it. What destroys goes out under the
+shredder's identity, all else under the controller's.
 """
 
 from __future__ import annotations
@@ -19,10 +20,18 @@ T = TypeVar("T")
 
 
 class KeyRing:
-    """The keys of all tenants, by name."""
+    """The keys of all tenants, by name. Without a shredder, one administration does everything."""
 
-    def __init__(self, admin: KeyAdmin, fence: Fence | None = None, calls: Calls | None = None) -> None:
+    def __init__(
+        self,
+        admin: KeyAdmin,
+        shredder: KeyAdmin | None = None,
+        *,
+        fence: Fence | None = None,
+        calls: Calls | None = None,
+    ) -> None:
         self._admin = admin
+        self._shredder = shredder or admin
         self._fence = fence or unfenced()
         self.last: tuple[str, KeyState | None] | None = None
         self._calls = calls or Calls()
@@ -39,19 +48,19 @@ class KeyRing:
 
     async def rotate(self, name: str) -> KeyState | None:
         """Add a version."""
-        return await self._change("rotate", name, lambda: self._admin.rotate(name))
+        return await self._change("rotate", name, lambda: self._shredder.rotate(name))
 
     async def raise_minimum(self, name: str, version: int) -> KeyState | None:
         """Refuse everything older than this version."""
-        return await self._change("raise_minimum", name, lambda: self._admin.raise_minimum(name, version))
+        return await self._change("raise_minimum", name, lambda: self._shredder.raise_minimum(name, version))
 
     async def trim(self, name: str, version: int) -> KeyState | None:
         """Destroy every version older than this one, for good."""
-        return await self._change("trim", name, lambda: self._admin.trim(name, version))
+        return await self._change("trim", name, lambda: self._shredder.trim(name, version))
 
     async def destroy(self, name: str) -> None:
         """Rotate, raise, trim and delete the whole key."""
-        await self._change("destroy", name, lambda: self._admin.destroy(name))
+        await self._change("destroy", name, lambda: self._shredder.destroy(name))
 
     async def _change(self, operation: str, name: str, work: Callable[[], object]) -> KeyState | None:
         await self._write(operation, work)

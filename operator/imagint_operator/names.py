@@ -6,6 +6,10 @@ from collections.abc import Mapping
 
 PLATFORM_NAMESPACE = "imagint-system"
 OPERATOR = "imagint-operator"
+"""Who keeps an object, as its label says; nobody logs in under this name: the operator acts under the three below."""
+CONTROLLER = "imagint-controller"
+PROVISIONER = "imagint-provisioner"
+SHREDDER = "imagint-shredder"
 PROBER = "imagint-prober"
 PROJECTOR = "imagint-projector"
 DATAPLANE = "imagint-dataplane"

@@ -28,8 +28,11 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     kubeconfig: Path
+    provisioner_kubeconfig: Path
+    shredder_kubeconfig: Path
     vault_addr: str = Field(pattern=r"^https?://")
     vault_token_file: Path
+    shredder_vault_token_file: Path
     ray_dashboard: str = Field(pattern=r"^https?://")
     ray_token_file: Path
     serve_url: str = Field(pattern=r"^https?://")

@@ -52,6 +52,7 @@ def settings(folder: Path) -> Settings:
         ray_token_file=folder, serve_url="http://127.0.0.1:1", prober_url="http://127.0.0.1:1",
         dataplane_token_file=folder, prober_token_file=folder, handover=folder, data_root=folder, copies_root=folder,
         ray_image="registry.example/imagint:1", ray="kuberay",
+        provisioner_kubeconfig=folder, shredder_kubeconfig=folder, shredder_vault_token_file=folder,
     )  # fmt: skip
 
 
@@ -95,7 +96,7 @@ async def rest(folder: Path) -> AsyncIterator[Rig]:
 
 @contextlib.asynccontextmanager
 async def on_kuberay(folder: Path, stack: Stack, connection: Connection) -> AsyncIterator[Rig]:
-    ours = connections.load(stack.identity("imagint-operator") / "kubeconfig")
+    ours = connections.load(stack.identity("imagint-controller") / "kubeconfig")
     nowhere = Connection("https://127.0.0.1:9", ours.ca_data, None, "x")
     async with KubeClient(ours) as client, KubeClient(nowhere, timeout=1.0) as lost:
         port = KubeRayServe(client, Place(SYSTEM), settings(folder))
@@ -196,7 +197,7 @@ async def test_a_cluster_that_does_not_answer_is_unavailable(rig: Rig) -> None:
 
 @pytest.fixture
 async def port(stack: Stack, kuberay: Connection, tmp_path: Path) -> AsyncIterator[KubeRayServe]:
-    async with KubeClient(connections.load(stack.identity("imagint-operator") / "kubeconfig")) as client:
+    async with KubeClient(connections.load(stack.identity("imagint-controller") / "kubeconfig")) as client:
         made = KubeRayServe(client, Place(SYSTEM), settings(tmp_path))
         yield made
         await made.replace([])
@@ -241,7 +242,7 @@ async def test_without_kuberay_it_says_so_and_recovers(
     stack: Stack, kuberay: Connection, kuberay_crds: Path, tmp_path: Path
 ) -> None:
     manifest = str(kuberay_crds / "ray.io_rayservices.yaml")
-    async with KubeClient(connections.load(stack.identity("imagint-operator") / "kubeconfig")) as client:
+    async with KubeClient(connections.load(stack.identity("imagint-controller") / "kubeconfig")) as client:
         port = KubeRayServe(client, Place(SYSTEM), settings(tmp_path))
         await asyncio.to_thread(stack.kubectl, "delete", "-f", manifest, "--wait")
         assert await port.observe() == {}
@@ -275,7 +276,7 @@ async def test_a_kuberay_that_is_too_old_names_the_fields_it_does_not_know(
             cluster = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["rayClusterConfig"]
             del cluster["properties"]["authOptions"]
     replace = ("apply", "--server-side", "--force-conflicts", "-f", "-")
-    async with KubeClient(connections.load(stack.identity("imagint-operator") / "kubeconfig")) as client:
+    async with KubeClient(connections.load(stack.identity("imagint-controller") / "kubeconfig")) as client:
         port = KubeRayServe(client, Place(SYSTEM), settings(tmp_path))
         await asyncio.to_thread(stack.kubectl, *replace, stdin=yaml.safe_dump(old))
         try:

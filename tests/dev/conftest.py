@@ -35,7 +35,7 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def tenants(control_plane: Stack) -> Stack:
     """Two tenants' namespaces with their data planes' accounts, and a Vault key each."""
     control_plane.apply(TENANTS)
-    operator = control_plane.vault_as("operator", "imagint-system", "imagint-operator")
+    operator = control_plane.vault_as("controller", "imagint-system", "imagint-controller")
     for name in ("tenant-acme", "tenant-globex"):
         operator.call("POST", f"transit/keys/{name}", {"type": "aes256-gcm96"})
     return control_plane

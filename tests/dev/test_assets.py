@@ -16,16 +16,24 @@ def test_manifests_start_with_the_kinds_and_then_the_platform_namespace() -> Non
 
 
 def test_every_role_has_a_policy_of_its_name() -> None:
-    assert set(assets.vault_policies()) == {"operator", "prober", "dataplane"}
+    assert set(assets.vault_policies()) == {"controller", "shredder", "prober", "dataplane"}
+
+
+READS = ("encrypt", "decrypt", "rewrap", "datakey", "export", "backup", "sys/")
 
 
 @pytest.mark.parametrize(
     ("policy", "forbidden"),
     [
         pytest.param(
-            "operator",
-            ("encrypt", "decrypt", "rewrap", "datakey", "export", "backup", "sys/"),
-            id="the operator never reads",
+            "controller",
+            (*READS, "rotate", "trim", '/config"', "delete"),
+            id="the controller neither reads nor destroys",
+        ),
+        pytest.param(
+            "shredder",
+            (*READS, "evidence"),
+            id="the shredder neither reads nor signs",
         ),
         pytest.param(
             "dataplane", ("rotate", "trim", "config", "delete", "rewrap", "sys/"), id="the data plane never destroys"
@@ -38,7 +46,7 @@ def test_every_role_has_a_policy_of_its_name() -> None:
 def test_a_policy_names_no_right_that_it_must_not_have(policy: str, forbidden: tuple[str, ...]) -> None:
     rules = [line for line in assets.vault_policies()[policy].splitlines() if line.startswith('path "')]
     words = [line for line in assets.vault_policies()[policy].splitlines() if "capabilities" in line]
-    text = "\n".join(rules + (words if policy != "operator" else []))
+    text = "\n".join(rules + (words if policy != "shredder" else []))
     assert rules
     assert not [word for word in forbidden if word in text]
 

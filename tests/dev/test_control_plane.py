@@ -38,8 +38,13 @@ def refusal(vault: VaultServer, method: str, path: str, body: dict[str, object] 
 
 
 @pytest.fixture
-def operator(tenants: Stack) -> VaultServer:
-    return tenants.vault_as("operator", SYSTEM, "imagint-operator")
+def controller(tenants: Stack) -> VaultServer:
+    return tenants.vault_as("controller", SYSTEM, "imagint-controller")
+
+
+@pytest.fixture
+def shredder(tenants: Stack) -> VaultServer:
+    return tenants.vault_as("shredder", SYSTEM, "imagint-shredder")
 
 
 @pytest.fixture
@@ -70,12 +75,6 @@ def test_a_neighbour_is_refused_at_every_verb(tenants: Stack, sealed: str) -> No
     assert refusal(globex, "GET", "transit/keys/tenant-acme") == 403
 
 
-@pytest.mark.parametrize("verb", ["rotate", "trim", "config"])
-def test_a_data_plane_never_destroys(acme: VaultServer, verb: str) -> None:
-    assert refusal(acme, "POST", f"transit/keys/tenant-acme/{verb}", {}) == 403
-    assert refusal(acme, "DELETE", "transit/keys/tenant-acme") == 403
-
-
 def test_the_first_encryption_never_makes_a_key(tenants: Stack) -> None:
     tenants.apply("{kind: Namespace, apiVersion: v1, metadata: {name: tenant-keyless}}")
     tenants.apply(
@@ -85,52 +84,26 @@ def test_the_first_encryption_never_makes_a_key(tenants: Stack) -> None:
     assert refusal(keyless, "POST", "transit/encrypt/tenant-keyless", {"plaintext": PLAIN}) in (400, 403)
 
 
-@pytest.mark.parametrize("verb", ["encrypt", "decrypt", "rewrap", "datakey/plaintext", "hmac"])
-def test_the_operator_never_reads(operator: VaultServer, sealed: str, verb: str) -> None:
-    body: dict[str, object] = {"plaintext": PLAIN, "ciphertext": sealed, "input": PLAIN}
-    assert refusal(operator, "POST", f"transit/{verb}/tenant-acme", body) == 403
-
-
-@pytest.mark.parametrize(
-    "path", ["transit/export/encryption-key/tenant-acme", "transit/backup/tenant-acme", "sys/mounts"]
-)
-def test_the_operator_never_exports(operator: VaultServer, path: str) -> None:
-    assert refusal(operator, "GET", path) == 403
-
-
-@pytest.mark.parametrize(
-    "flags",
-    [
-        pytest.param({"exportable": True}, id="exportable"),
-        pytest.param({"allow_plaintext_backup": True}, id="with plaintext backups"),
-        pytest.param({"type": "rsa-2048"}, id="of another type"),
-        pytest.param({"derived": True}, id="derived"),
-    ],
-)
-def test_the_operator_cannot_make_a_key_that_leaks(operator: VaultServer, flags: dict[str, object]) -> None:
-    assert refusal(operator, "POST", "transit/keys/tenant-leaky", flags) == 403
-    if "type" not in flags and "derived" not in flags:
-        assert refusal(operator, "POST", "transit/keys/tenant-acme/config", flags) == 403
-
-
-def test_the_operator_shreds_a_version_and_it_stays_shredded(operator: VaultServer, tenants: Stack) -> None:
+def test_a_version_is_shredded_and_stays_shredded(
+    controller: VaultServer, shredder: VaultServer, tenants: Stack
+) -> None:
     tenants.apply("{kind: Namespace, apiVersion: v1, metadata: {name: tenant-shred}}")
     tenants.apply(
         "{kind: ServiceAccount, apiVersion: v1, metadata: {name: imagint-dataplane, namespace: tenant-shred}}"
     )
-    operator.call("POST", "transit/keys/tenant-shred", {"type": "aes256-gcm96"})
+    controller.call("POST", "transit/keys/tenant-shred", {"type": "aes256-gcm96"})
     data_plane = tenants.vault_as("dataplane", "tenant-shred", "imagint-dataplane")
     old = data_plane.call("POST", "transit/encrypt/tenant-shred", {"plaintext": PLAIN})["data"]["ciphertext"]
-    operator.call("POST", "transit/keys/tenant-shred/rotate")
-    operator.call(
+    shredder.call("POST", "transit/keys/tenant-shred/rotate")
+    shredder.call(
         "POST", "transit/keys/tenant-shred/config", {"min_decryption_version": 2, "min_encryption_version": 2}
     )
-    operator.call("POST", "transit/keys/tenant-shred/trim", {"min_available_version": 2})
+    shredder.call("POST", "transit/keys/tenant-shred/trim", {"min_available_version": 2})
     assert refusal(data_plane, "POST", "transit/decrypt/tenant-shred", {"ciphertext": old}) == 400
-    assert refusal(operator, "POST", "transit/keys/tenant-shred/config", {"min_decryption_version": 1}) == 400
-    operator.call("POST", "transit/keys/tenant-shred/config", {"deletion_allowed": True})
-    operator.call("DELETE", "transit/keys/tenant-shred")
-    assert refusal(operator, "GET", "transit/keys/tenant-shred") == 404
+    assert refusal(shredder, "POST", "transit/keys/tenant-shred/config", {"min_decryption_version": 1}) == 400
+    shredder.call("POST", "transit/keys/tenant-shred/config", {"deletion_allowed": True})
+    shredder.call("DELETE", "transit/keys/tenant-shred")
+    assert refusal(shredder, "GET", "transit/keys/tenant-shred") == 404
 
 
 def test_the_prober_sees_a_refusal_but_never_a_plaintext(prober: VaultServer, sealed: str) -> None:
@@ -144,10 +117,13 @@ def test_the_prober_sees_a_refusal_but_never_a_plaintext(prober: VaultServer, se
 @pytest.mark.parametrize(
     ("role", "namespace", "account", "audience"),
     [
-        pytest.param("operator", "tenant-acme", "imagint-dataplane", "vault", id="a data plane as operator"),
+        pytest.param("shredder", "tenant-acme", "imagint-dataplane", "vault", id="a data plane as shredder"),
+        pytest.param("shredder", SYSTEM, "imagint-controller", "vault", id="the controller as shredder"),
+        pytest.param("controller", SYSTEM, "imagint-shredder", "vault", id="the shredder as controller"),
+        pytest.param("controller", SYSTEM, "imagint-provisioner", "vault", id="the provisioner"),
         pytest.param("dataplane", "tenant-acme", "somebody-else", "vault", id="another account as data plane"),
-        pytest.param("operator", SYSTEM, "imagint-operator", "imagint-prober", id="a token for another audience"),
-        pytest.param("operator", SYSTEM, "imagint-operator", None, id="a token for the apiserver"),
+        pytest.param("controller", SYSTEM, "imagint-controller", "imagint-prober", id="a token for another audience"),
+        pytest.param("controller", SYSTEM, "imagint-controller", None, id="a token for the apiserver"),
     ],
 )
 def test_a_wrong_identity_cannot_log_in(
@@ -157,10 +133,10 @@ def test_a_wrong_identity_cannot_log_in(
         VaultServer(tenants.url("vault")).logged_in(role, tenants.token(namespace, account, audience))
 
 
-def test_certificates_are_signed_with_the_published_key(operator: VaultServer, tenants: Stack) -> None:
+def test_certificates_are_signed_with_the_published_key(controller: VaultServer, tenants: Stack) -> None:
     message = b"a statement"
     body = {"input": base64.b64encode(message).decode()}
-    signed = operator.call("POST", "evidence/sign/certificates", body)["data"]["signature"]
+    signed = controller.call("POST", "evidence/sign/certificates", body)["data"]["signature"]
     published = tenants.kubectl(
         "get", "cm", "-n", SYSTEM, "imagint-evidence-key", "-o", r"jsonpath={.data.evidence\.pub}"
     )
@@ -181,9 +157,9 @@ def test_no_root_token_is_left(tenants: Stack) -> None:
 @pytest.mark.parametrize(
     ("account", "verb", "what", "allowed"),
     [
-        pytest.param("imagint-operator", "get", "secrets", "no", id="the operator reads no Secret"),
-        pytest.param("imagint-operator", "create", "serviceaccounts/token", "no", id="the operator mints no token"),
-        pytest.param("imagint-operator", "list", "tenants.imagint.ai", "yes", id="the operator sees tenants"),
+        pytest.param("imagint-controller", "get", "secrets", "no", id="the controller reads no Secret"),
+        pytest.param("imagint-controller", "create", "serviceaccounts/token", "no", id="the controller mints no token"),
+        pytest.param("imagint-controller", "list", "tenants.imagint.ai", "yes", id="the controller sees tenants"),
         pytest.param("imagint-projector", "list", "tenants.imagint.ai", "yes", id="the projector sees tenants"),
         pytest.param("imagint-projector", "get", "secrets", "no", id="the projector reads no platform Secret"),
         pytest.param("imagint-projector", "create", "serviceaccounts/token", "no", id="nor mints platform tokens"),
@@ -207,11 +183,13 @@ def test_a_platform_account_has_just_its_rights(
 def test_identities_hold_only_the_audiences_they_need(control_plane: Stack) -> None:
     held = {path.name: sorted(p.name for p in path.iterdir()) for path in control_plane.path("identities").iterdir()}
     assert held == {
-        "imagint-operator": ["ca.crt", "dataplane-token", "kubeconfig", "prober-token", "token", "vault-token"],
+        "imagint-controller": ["ca.crt", "dataplane-token", "kubeconfig", "prober-token", "token", "vault-token"],
+        "imagint-provisioner": ["ca.crt", "kubeconfig", "token"],
+        "imagint-shredder": ["ca.crt", "kubeconfig", "token", "vault-token"],
         "imagint-prober": ["dataplane-token", "vault-token"],
         "imagint-projector": ["ca.crt", "kubeconfig", "token"],
     }
-    claims = (control_plane.identity("imagint-operator") / "vault-token").read_text().split(".")[1]
+    claims = (control_plane.identity("imagint-controller") / "vault-token").read_text().split(".")[1]
     assert json.loads(base64.urlsafe_b64decode(claims + "=="))["aud"] == ["vault"]
 
 
@@ -277,10 +255,10 @@ def test_a_moment_that_would_hold_up_every_erasure_of_the_tenant_is_refused(
 
 def test_an_erasure_that_has_begun_is_deleted_only_with_its_namespace(control_plane: Stack) -> None:
     control_plane.apply(BEGUN)
-    operator = ("--as=system:serviceaccount:imagint-system:imagint-operator", "--as-group=system:masters")
+    controller = ("--as=system:serviceaccount:imagint-system:imagint-controller", "--as-group=system:masters")
     begun = '{"status": {"steps": [{"name": "Fence", "state": "Done"}]}}'
     request = ("dsr", "ada", "-n", "tenant-begun")
-    control_plane.kubectl("patch", *request, "--subresource=status", "--type=merge", "-p", begun, *operator)
+    control_plane.kubectl("patch", *request, "--subresource=status", "--type=merge", "-p", begun, *controller)
     with pytest.raises(subprocess.CalledProcessError) as refused:
         control_plane.kubectl("delete", *request)
     assert "this erasure has begun" in refused.value.stderr

@@ -186,7 +186,7 @@ def test_a_cluster_that_exists_is_used_when_it_is_named(tmp_path: Path, control_
     stack.up(options=StackOptions(parts=frozenset(CONTROL_PLANE), kubeconfig=control_plane.kubeconfig))
     assert stack.url("api") == control_plane.url("api")
     assert set(stack.record()["parts"]) == {"vault", "platform", "identities", "keys"}
-    assert stack.vault_as("operator", "imagint-system", "imagint-operator").call("GET", "transit/config/keys")
+    assert stack.vault_as("controller", "imagint-system", "imagint-controller").call("GET", "transit/config/keys")
     stack.down(purge=True)
 
 

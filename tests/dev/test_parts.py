@@ -12,6 +12,7 @@ from imagint_dev.options import CONTROL_PLANE, EVERYTHING, StackOptions
 from imagint_dev.parts import Part, layers, plan
 from imagint_dev.processes import scrubbed
 from imagint_dev.site import Site, scratch_of
+from imagint_operator.settings import from_environment
 
 PORTS = {name: 20000 + number for number, name in enumerate(ports.NAMES)}
 
@@ -63,6 +64,14 @@ def test_extra_variables_reach_one_part_only() -> None:
     made = parts_of(StackOptions(environment={"operator": {"IMAGINT_FAULT": "trim"}}))
     assert made["operator"].environment["IMAGINT_FAULT"] == "trim"
     assert "IMAGINT_FAULT" not in made["ray"].environment
+
+
+def test_the_operator_is_told_everything_it_needs_and_each_identity_has_files_of_its_own() -> None:
+    settings = from_environment(parts_of(StackOptions())["operator"].environment)
+    homes = [settings.kubeconfig, settings.provisioner_kubeconfig, settings.shredder_kubeconfig]
+    assert [path.parent.name for path in homes] == ["imagint-controller", "imagint-provisioner", "imagint-shredder"]
+    assert settings.shredder_vault_token_file.parent == settings.shredder_kubeconfig.parent
+    assert settings.vault_token_file.parent == settings.kubeconfig.parent
 
 
 def test_the_operator_stops_first_and_etcd_last() -> None:

@@ -32,8 +32,11 @@ def settings() -> Settings:
     place = Path("/state")
     return Settings(
         kubeconfig=place / "kubeconfig",
+        provisioner_kubeconfig=place / "provisioner.kubeconfig",
+        shredder_kubeconfig=place / "shredder.kubeconfig",
         vault_addr="http://127.0.0.1:8200",
         vault_token_file=place / "vault-token",
+        shredder_vault_token_file=place / "shredder-vault-token",
         ray_dashboard="http://127.0.0.1:8265",
         ray_token_file=place / "ray-token",
         serve_url="http://127.0.0.1:8000",

@@ -84,7 +84,7 @@ async def test_nothing_is_written_to_the_apiserver(
 @pytest.mark.parametrize("write", KEYS.values(), ids=KEYS.keys())
 async def test_nothing_is_changed_in_vault(closed: Fence, write: Callable[[KeyRing], Awaitable[Any]]) -> None:
     with pytest.raises(FencedError):
-        await write(KeyRing(Nobody(), closed))
+        await write(KeyRing(Nobody(), Nobody(), fence=closed))
 
 
 def test_a_call_of_several_writes_is_cut_between_them(closed: Fence) -> None:

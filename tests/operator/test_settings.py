@@ -9,6 +9,8 @@ from imagint_operator.settings import Settings, from_environment, variable
 
 GIVEN = {
     "IMAGINT_KUBECONFIG": "/k", "IMAGINT_VAULT_ADDR": "http://v", "IMAGINT_VAULT_TOKEN_FILE": "/t",
+    "IMAGINT_PROVISIONER_KUBECONFIG": "/p", "IMAGINT_SHREDDER_KUBECONFIG": "/s",
+    "IMAGINT_SHREDDER_VAULT_TOKEN_FILE": "/t",
     "IMAGINT_RAY_DASHBOARD": "http://r", "IMAGINT_RAY_TOKEN_FILE": "/t", "IMAGINT_SERVE_URL": "http://s",
     "IMAGINT_PROBER_URL": "http://p", "IMAGINT_DATAPLANE_TOKEN_FILE": "/t", "IMAGINT_PROBER_TOKEN_FILE": "/t",
     "IMAGINT_HANDOVER": "/h", "IMAGINT_DATA_ROOT": "/d", "IMAGINT_COPIES_ROOT": "/c",

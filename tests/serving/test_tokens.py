@@ -22,7 +22,7 @@ from imagint_serving.tokens import (
     verify_service_account_token,
 )
 
-OPERATOR = "system:serviceaccount:imagint-system:imagint-operator"
+OPERATOR = "system:serviceaccount:imagint-system:imagint-controller"
 AUDIENCE = "imagint-prober"
 
 

@@ -1,7 +1,7 @@
 """What the apiserver holds, kept here: filled by lists, kept up to date by watches and by answers to our own writes.
 
 The newer resourceVersion wins, whoever brings it. Objects of our own kinds are parsed once for each version and kept
-parsed; of owned children only what is compared is kept. Indexed by namespace. Does no I/O.
+parsed; of owned children only what is compared or told is kept. Indexed by namespace. Does no I/O.
 """
 
 from __future__ import annotations
@@ -111,16 +111,19 @@ def parsed(model: type[Kind]) -> Store[Kind]:
 
 
 def trimmed() -> Store[JsonObject]:
-    """A store of owned children: without status and without the record of who set which field."""
+    """A store of owned children: of the record of who set which field, only who and when (a repair names them)."""
     return Store(_trim)
 
 
 def _trim(raw: JsonObject) -> JsonObject:
     metadata = {key: value for key, value in raw["metadata"].items() if key in _KEPT}
-    return {**{key: value for key, value in raw.items() if key not in {"status", "metadata"}}, "metadata": metadata}
+    entries = raw["metadata"].get("managedFields") or ()
+    metadata["managedFields"] = [{key: entry[key] for key in _WHO if key in entry} for entry in entries]
+    return {**raw, "metadata": metadata}
 
 
 _KEPT = frozenset({"name", "namespace", "uid", "resourceVersion", "labels", "annotations", "deletionTimestamp"})
+_WHO = ("manager", "time", "subresource")
 
 
 class Caches:

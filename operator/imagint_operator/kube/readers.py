@@ -19,7 +19,7 @@ class Reader(Protocol):
     """Reads objects."""
 
     async def get(self, resource: Resource, name: str, namespace: str | None = None) -> JsonObject | None:
-        """An owned child as it is, without its status, or None."""
+        """An owned child as it is, or None."""
 
     async def one(self, model: type[K], name: str, namespace: str | None = None) -> K | None:
         """One object of our own kinds, parsed, or None."""

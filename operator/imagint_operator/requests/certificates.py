@@ -118,9 +118,10 @@ def _predicate(request: DataSubjectRequest, status: DataSubjectRequestStatus, is
         "processors": _receipts(status),
         "operator": ev.Software(version=issuer.version, image_digest=issuer.image_digest),
         "actors": ev.Actors(
-            operator=names.service_account(names.OPERATOR),
+            operator=names.service_account(names.CONTROLLER),
             data_plane=names.service_account(names.DATAPLANE, namespace),
             prober=names.service_account(names.PROBER),
+            shredder=None if nothing_held(status) else names.service_account(names.SHREDDER),
         ),
     }
     if nothing_held(status):

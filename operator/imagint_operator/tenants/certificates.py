@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from imagint_operator import names
 from imagint_operator.api.deletion import (
     CertificateList,
+    DeletionOutcome,
     DeletionStatus,
     KeyAssurance,
     OpenRequestList,
@@ -127,7 +128,7 @@ def statement(tenant: Tenant, issuer: Issuer) -> bytes:
 def _predicate(tenant: Tenant, issuer: Issuer, *, probed: bool) -> ev.ShredPredicate:
     deletion, namespace = _needed(tenant.status.deletion), names.namespace_of(tenant.name)
     begun, certificates = _needed(deletion.begun_at), _needed(deletion.certificates)
-    requests = _needed(deletion.open_requests)
+    requests, destroyed = _needed(deletion.open_requests), deletion.outcome is DeletionOutcome.SHREDDED
     made = ev.ShredPredicate(
         outcome=_needed(deletion.outcome).value,
         tenant=ev.ShreddedTenant(name=tenant.name, uid=tenant.metadata.uid),
@@ -153,9 +154,10 @@ def _predicate(tenant: Tenant, issuer: Issuer, *, probed: bool) -> ev.ShredPredi
         policy_version=issuer.policy_version,
         operator=ev.Software(version=issuer.version, image_digest=issuer.image_digest),
         actors=ev.Actors(
-            operator=names.service_account(names.OPERATOR),
+            operator=names.service_account(names.CONTROLLER),
             data_plane=names.service_account(names.DATAPLANE, namespace),
             prober=names.service_account(names.PROBER),
+            shredder=names.service_account(names.SHREDDER) if destroyed else None,
         ),
     )
     return made.model_copy(update={"not_covered": ev.shred_exclusions(made)})

@@ -31,7 +31,7 @@ class TenantController:
     """Keeps one Tenant true."""
 
     def __init__(self, observer: Observer, executor: Executor, recorder: Recorder, world: World) -> None:
-        self._client = executor.client
+        self._client = executor.clients.controller
         self._reader = observer.reader
         self._observer = observer
         self._executor = executor

@@ -24,7 +24,8 @@ from imagint_operator.dataplane.answers import ProbeReport
 from imagint_operator.dataplane.prober import Prober
 from imagint_operator.errors import EvidenceRefusedError, KubeConflictError, OperatorError, ProberRefusedError
 from imagint_operator.keyrings import KeyRing
-from imagint_operator.kube.client import JsonObject, KubeClient
+from imagint_operator.kube.client import JsonObject
+from imagint_operator.kube.clients import Clients
 from imagint_operator.kube.resources import CONFIG_MAPS, DATA_SUBJECT_REQUESTS, NAMESPACES, ROLE_BINDINGS
 from imagint_operator.tenants import certificates, walls
 from imagint_operator.tenants.shredding import Archive, Certify, ProbeGone, Record, RetainRoot
@@ -49,10 +50,11 @@ class Witnesses:
 
 
 class Ending:
-    """The end of one tenant after the other."""
+    """The end of one tenant after the other: the controller reads and testifies, the provisioner gives it the right."""
 
-    def __init__(self, client: KubeClient, witnesses: Witnesses) -> None:
-        self._client = client
+    def __init__(self, clients: Clients, witnesses: Witnesses) -> None:
+        self._client = clients.controller
+        self._provisioner = clients.provisioner
         self._by = witnesses
 
     async def carry_out(self, tenant: Tenant, action: Recorded) -> DeletionStatus:
@@ -129,7 +131,7 @@ class Ending:
         name = names.namespace_of(tenant.name)
         namespace = await self._client.get(NAMESPACES, name)
         if namespace is not None and not namespace["metadata"].get("deletionTimestamp"):
-            await self._client.apply(ROLE_BINDINGS, walls.archivist(tenant))
+            await self._provisioner.apply(ROLE_BINDINGS, walls.archivist(tenant))
             return await self._client.list_all(CONFIG_MAPS, name)
         evidence = [request.status.evidence for request in requests]
         wanted = [item.config_map for item in evidence if item is not None and item.config_map is not None]

@@ -12,7 +12,7 @@ from imagint_operator.dataplane.gateways import Gateways
 from imagint_operator.errors import OperatorError, PermanentError
 from imagint_operator.keyrings import KeyRing
 from imagint_operator.kube import statuses
-from imagint_operator.kube.client import KubeClient
+from imagint_operator.kube.clients import Clients
 from imagint_operator.kube.resources import NAMESPACES, TENANTS, ObjectKey
 from imagint_operator.tenants import walls
 from imagint_operator.tenants.endings import Ending
@@ -33,10 +33,10 @@ NAMESPACE = NAMESPACES.kind
 
 
 class Executor:
-    """Does what a plan says."""
+    """Does what a plan says: walls under the provisioner's identity, destruction under the shredder's."""
 
-    def __init__(self, client: KubeClient, keys: KeyRing, gateways: Gateways, ending: Ending) -> None:
-        self.client = client
+    def __init__(self, clients: Clients, keys: KeyRing, gateways: Gateways, ending: Ending) -> None:
+        self.clients = clients
         self._keys = keys
         self._gateways = gateways
         self._ending = ending
@@ -70,8 +70,9 @@ class Executor:
             with contextlib.suppress(OperatorError):  # the next look tries again
                 await self._gateways.require_key(action.tenant, action.below)
         elif isinstance(action, DeleteNamespace):
-            await self.client.delete(NAMESPACES, action.name, uid=action.uid)
-            observed = dataclasses.replace(observed, namespace=await self.client.get(NAMESPACES, action.name))
+            await self.clients.shredder.delete(NAMESPACES, action.name, uid=action.uid)
+            left = await self.clients.controller.get(NAMESPACES, action.name)
+            observed = dataclasses.replace(observed, namespace=left)
         elif isinstance(action, RetainRoot | Record | ProbeGone | Archive | Certify):
             try:
                 observed = dataclasses.replace(observed, deletion=await self._ending.carry_out(tenant, action))
@@ -87,13 +88,13 @@ class Executor:
     async def _namespace(self, manifest: walls.Manifest, observed: Observed) -> walls.Manifest:
         """A missing namespace is created, not applied: one that somebody else makes meanwhile is never adopted."""
         if observed.namespace is None:
-            return await self.client.create(NAMESPACES, manifest)
-        return await self.client.apply(NAMESPACES, manifest)
+            return await self.clients.provisioner.create(NAMESPACES, manifest)
+        return await self.clients.provisioner.apply(NAMESPACES, manifest)
 
     async def _apply(self, action: Apply) -> tuple[ObjectKey, walls.Manifest | PermanentError]:
         """One wall that is refused does not keep the others from being built."""
         try:
-            return action.key, await self.client.apply(walls.resource_of(action.key), action.manifest)
+            return action.key, await self.clients.provisioner.apply(walls.resource_of(action.key), action.manifest)
         except PermanentError as error:
             return action.key, error
 
@@ -119,5 +120,5 @@ class Executor:
             "uid": tenant.metadata.uid,
             "finalizers": [names.FINALIZER] if present else [],
         }
-        answer = await self.client.apply(TENANTS, {"metadata": metadata})
+        answer = await self.clients.controller.apply(TENANTS, {"metadata": metadata})
         return statuses.at_version(tenant, answer["metadata"]["resourceVersion"])

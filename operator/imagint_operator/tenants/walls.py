@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from imagint_operator import names
-from imagint_operator.api.tenants import Compute, Tenant
+from imagint_operator.api.tenants import Tenant
 from imagint_operator.kube.differences import stamped
 from imagint_operator.kube.resources import (
     LIMIT_RANGES,
@@ -19,7 +19,6 @@ from imagint_operator.kube.resources import (
     ObjectKey,
     Resource,
 )
-from imagint_operator.serve.places import home
 
 Manifest = Mapping[str, Any]
 RBAC = "rbac.authorization.k8s.io"
@@ -28,7 +27,10 @@ TENANT_EDITOR = "imagint-tenant-editor"
 ARCHIVIST = "imagint-archivist"
 API_KEYS = "imagint-api-keys"
 PODS = 200
-OUTSIDE_PORTS = (443, 6443, 8200, 5432)  # HTTPS and objects, the apiserver, Vault, PostgreSQL
+RAY_NODE = {"ray.io/is-ray-node": "yes"}
+"""KubeRay's label on heads and workers; a tenant's people make no pods."""
+BACKEND = {"imagint.ai/backend": "true"}
+"""An administrator's label on namespaces with Vault, databases or object stores; tenants label no namespace."""
 
 
 def namespace(tenant: Tenant) -> dict[str, Any]:
@@ -50,7 +52,7 @@ def contents(tenant: Tenant) -> dict[ObjectKey, dict[str, Any]]:
         (NETWORK_POLICIES, _default_deny(tenant)),
         (NETWORK_POLICIES, _allow_dns(tenant)),
         (NETWORK_POLICIES, _allow_platform(tenant)),
-        *([(NETWORK_POLICIES, _allow_ray(tenant))] if Compute.DEDICATED in (tenant.spec.compute, home(tenant)) else []),
+        (NETWORK_POLICIES, _allow_ray(tenant)),
         (SERVICE_ACCOUNTS, _dataplane(tenant)),
         (ROLES, _api_keys(tenant)),
         (ROLE_BINDINGS, _projector(tenant, API_KEYS, "Role")),
@@ -99,7 +101,9 @@ def _allow_dns(tenant: Tenant) -> dict[str, Any]:
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
         "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
     }
-    ports = [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]
+    # A policy sees the pod's port, not the Service's: a CoreDNS without root listens above 1024, under these names.
+    doors = (("UDP", 53), ("TCP", 53), ("UDP", "dns"), ("TCP", "dns-tcp"))
+    ports = [{"protocol": protocol, "port": port} for protocol, port in doors]
     spec = {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{"to": [resolver], "ports": ports}]}
     return {"metadata": _metadata(tenant, "imagint-allow-dns"), "spec": spec}
 
@@ -111,17 +115,19 @@ def _allow_platform(tenant: Tenant) -> dict[str, Any]:
 
 
 def _allow_ray(tenant: Tenant) -> dict[str, Any]:
-    """A cluster of the tenant's own: its pods reach each other, the apiserver, Vault and the storage; KubeRay reaches
-    them. Nothing else does."""
-    pods = {"matchLabels": {names.PART: "ray"}}
+    """The nodes of the tenant's own Ray cluster reach each other, and Vault and the stores on the platform's side;
+    KubeRay reaches them."""
+    nodes = {"podSelector": {"matchLabels": RAY_NODE}}
     kuberay = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": names.KUBERAY_NAMESPACE}}}
-    peers = {"podSelector": pods}
-    ports = [{"protocol": "TCP", "port": port} for port in OUTSIDE_PORTS]
+    backends = [
+        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": names.PLATFORM_NAMESPACE}}},
+        {"namespaceSelector": {"matchLabels": BACKEND}},
+    ]
     spec = {
-        "podSelector": pods,
+        "podSelector": {"matchLabels": RAY_NODE},
         "policyTypes": ["Ingress", "Egress"],
-        "ingress": [{"from": [peers, kuberay]}],
-        "egress": [{"to": [peers]}, {"ports": ports}],
+        "ingress": [{"from": [nodes, kuberay]}],
+        "egress": [{"to": [nodes, *backends]}],
     }
     return {"metadata": _metadata(tenant, "imagint-allow-ray"), "spec": spec}
 
@@ -143,8 +149,8 @@ def _projector(tenant: Tenant, role: str, kind: str) -> dict[str, Any]:
 
 
 def archivist(tenant: Tenant) -> dict[str, Any]:
-    """The operator's right to list the ConfigMaps of this namespace, given only when the namespace is about to go."""
-    account = {"kind": "ServiceAccount", "name": names.OPERATOR, "namespace": names.PLATFORM_NAMESPACE}
+    """The controller's right to list the ConfigMaps of this namespace, given only when the namespace is about to go."""
+    account = {"kind": "ServiceAccount", "name": names.CONTROLLER, "namespace": names.PLATFORM_NAMESPACE}
     return stamped(_binding(tenant, ARCHIVIST, "ClusterRole", account))
 
 

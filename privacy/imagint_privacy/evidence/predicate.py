@@ -198,11 +198,12 @@ class Software(Model):
 
 
 class Actors(Model):
-    """Who decided, who erased, who looked."""
+    """Who decided, who erased, who looked, and who destroyed the key; older certificates leave the last one out."""
 
     operator: ServiceAccount
     data_plane: ServiceAccount
     prober: ServiceAccount
+    shredder: ServiceAccount | None = None
 
 
 class ErasurePredicate(Model):

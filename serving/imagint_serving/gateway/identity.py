@@ -24,7 +24,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 class Role(Enum):
     """Who may call the privacy API."""
 
-    OPERATOR = "system:serviceaccount:imagint-system:imagint-operator"
+    OPERATOR = "system:serviceaccount:imagint-system:imagint-controller"
     PROBER = "system:serviceaccount:imagint-system:imagint-prober"
 
 

@@ -38,7 +38,7 @@ from imagint_serving.tokens import (
 from imagint_serving.traces import Traced
 
 AUDIENCE: Final = "imagint-prober"
-OPERATOR: Final = "system:serviceaccount:imagint-system:imagint-operator"
+OPERATOR: Final = "system:serviceaccount:imagint-system:imagint-controller"
 MAX_BODY: Final = 4096
 BODY_SECONDS: Final = 5.0
 CONCURRENT_LOOKS: Final = 8

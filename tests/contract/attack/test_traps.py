@@ -211,14 +211,14 @@ def session_with(vault: RealVault, policy: str) -> VaultSession:
     return VaultSession.with_token(vault.address, made["auth"]["client_token"])
 
 
-def test_the_operators_policy_suffices_for_a_keys_whole_life(real_vault: RealVault, name: str) -> None:
-    admin = KeyAdmin(session_with(real_vault, "operator"))
+def test_the_operators_policies_suffice_for_a_keys_whole_life(real_vault: RealVault, name: str) -> None:
+    admin, shredder = (KeyAdmin(session_with(real_vault, policy)) for policy in ("controller", "shredder"))
     assert admin.ensure(name).never_exportable
-    version = admin.rotate(name)
-    admin.raise_minimum(name, version)
-    admin.trim(name, version)
+    version = shredder.rotate(name)
+    shredder.raise_minimum(name, version)
+    shredder.trim(name, version)
     assert admin.upsert_disabled()
-    admin.destroy(name)
+    shredder.destroy(name)
     assert admin.state(name) is None
 
 
@@ -242,16 +242,17 @@ OPERATOR_MAY_NOT: tuple[tuple[str, str, dict[str, Any] | None], ...] = (
 )
 
 
+@pytest.mark.parametrize("policy", ["controller", "shredder"])
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     OPERATOR_MAY_NOT,
     ids=[f"{method} {path} {'+'.join(body or ())}" for method, path, body in OPERATOR_MAY_NOT],
 )
 def test_flags_and_contents_are_out_of_the_operators_reach(
-    real_vault: RealVault, name: str, method: str, path: str, body: dict[str, Any] | None
+    real_vault: RealVault, name: str, policy: str, method: str, path: str, body: dict[str, Any] | None
 ) -> None:
     real_vault.admin().ensure(name)
-    session = session_with(real_vault, "operator")
+    session = session_with(real_vault, policy)
     with pytest.raises(KeyForbiddenError):
         session.call(method, path.format(name=name, new=f"{name}-new"), body)
     assert real_vault.admin().state(f"{name}-new") is None

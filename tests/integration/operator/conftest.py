@@ -180,11 +180,15 @@ class Bench:
         prober.clock = self.clock
         token = folder / "token"
         token.write_text("secret")
-        identity = stack.identity("imagint-operator")
+        identity = stack.identity("imagint-controller")
+        shredder = stack.identity("imagint-shredder")
         self.settings = Settings(
             kubeconfig=identity / "kubeconfig",
             vault_addr=stack.url("vault"),
+            provisioner_kubeconfig=stack.identity("imagint-provisioner") / "kubeconfig",
+            shredder_kubeconfig=shredder / "kubeconfig",
             vault_token_file=identity / "vault-token",
+            shredder_vault_token_file=shredder / "vault-token",
             ray_dashboard=serve.url,
             ray_token_file=token,
             serve_url=gateways.url,
@@ -241,13 +245,15 @@ class Bench:
 
     def _vault(self, guillotine: Guillotine) -> composition.Vault:
         real = composition.vault(self.settings)
-        return composition.Vault(CuttableAdmin(real.admin, guillotine), real.signer)
+        cuttable = CuttableAdmin(real.admin, guillotine), CuttableAdmin(real.shredder, guillotine)
+        return composition.Vault(*cuttable, real.signer)
 
 
 def _put_under(made: composition.Assembly, blade: Guillotine) -> None:
     """Every write to the apiserver and to the data plane passes the guillotine; one look at a time dies with it."""
-    for name in ("apply", "apply_status", "create", "delete"):
-        setattr(made.client, name, _cuttable(getattr(made.client, name), name, blade))
+    for client in made.clients:
+        for name in ("apply", "apply_status", "create", "delete"):
+            setattr(client, name, _cuttable(getattr(client, name), name, blade))
     controller: Any = made.controllers["DataSubjectRequest"]
     gateways = controller._peers.gateways
     for peer in (gateways, gateways.retention, gateways.restrictions, controller._peers.prober):
@@ -267,7 +273,7 @@ def _cuttable(call: Callable[..., Any], name: str, blade: Guillotine) -> Callabl
 
 @pytest.fixture
 def bench(stack: Stack, tmp_path: Path) -> Iterator[Bench]:
-    session = VaultSession(stack.url("vault"), "operator", stack.identity("imagint-operator") / "vault-token")
+    session = VaultSession(stack.url("vault"), "controller", stack.identity("imagint-controller") / "vault-token")
     keys = KeyAdmin(session)
     with (
         FakeServe("secret", delay=0.1) as serve,

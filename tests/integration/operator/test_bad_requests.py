@@ -175,7 +175,7 @@ async def test_an_extension_that_comes_too_late_is_refused(
     name = f"late-{len(message)}"
     cluster.apply(request(name))
     metadata = {"name": name, "namespace": NAMESPACE}
-    connection = connections.load(stack.identity("imagint-operator") / "kubeconfig")
+    connection = connections.load(stack.identity("imagint-controller") / "kubeconfig")
     async with KubeClient(connection) as operator:
         await operator.apply_status(DATA_SUBJECT_REQUESTS, {"metadata": metadata, "status": status})
     assert message in cluster.refused(request(name, extension=TOLD))

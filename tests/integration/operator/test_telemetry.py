@@ -91,7 +91,7 @@ class Traced:
         self.namespace = f"tenant-{rig.name}"
         self.endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
         real = composition.vault(bench.settings)
-        self.keys = composition.Vault(rig.transit.admin(), real.signer)
+        self.keys = composition.Vault(rig.transit.admin(), rig.transit.admin(), real.signer)
 
     @contextlib.asynccontextmanager
     async def operator(self) -> Any:

@@ -93,21 +93,23 @@ def test_nobody_but_the_operator_makes_a_namespace_with_its_labels(cluster: Any)
     cluster.run("create", "clusterrole", "namespace-maker", "--verb=create,patch,get", "--resource=namespaces")
     cluster.run("create", "clusterrolebinding", "namespace-maker", "--clusterrole=namespace-maker", "--user=ada")
     manifest = namespace("tenant-early", labels=ours("early"))
-    assert "is the operator's own" in cluster.refused(manifest, "--as=ada", "--dry-run=server")
+    assert "by the Imagint operator only" in cluster.refused(manifest, "--as=ada", "--dry-run=server")
 
 
 async def test_labels_of_our_namespace_are_put_back(look: Look, bench: Any, cluster: Any) -> None:
     async with bench.operator():
         await look.apply(tenant("labels"))
         await look.says("labels", "Ready")
-        await look.run("label", "namespace", "tenant-labels", "imagint.ai/tenant=someone", "--overwrite")
+        label = ("label", "namespace", "tenant-labels", "--overwrite")
+        await look.run(*label, "pod-security.kubernetes.io/enforce=privileged")
         await look.run("annotate", "namespace", "tenant-labels", "imagint.ai/tenant-uid-", "--overwrite")
 
         def marks() -> tuple[Any, Any]:
             metadata = cluster.get("namespace", "tenant-labels")["metadata"]
-            return metadata["labels"].get("imagint.ai/tenant"), "imagint.ai/tenant-uid" in metadata["annotations"]
+            enforced = metadata["labels"].get("pod-security.kubernetes.io/enforce")
+            return enforced, "imagint.ai/tenant-uid" in metadata["annotations"]
 
-        await look.eventually(marks, ("labels", True))
+        await look.eventually(marks, ("restricted", True))
 
 
 async def test_a_place_that_another_tenant_has_is_refused(look: Look, bench: Any, cluster: Any) -> None:
@@ -224,7 +226,7 @@ async def test_without_the_kind_of_requests_a_tenant_lives_and_its_end_waits(
             await look.apply(tenant("no-kind", state="Suspended"))
             await look.says("no-kind", "Suspended")
             await look.run("delete", "tenant", "no-kind", "--wait=false")
-            assert "is the CRD installed?" in await look.says("no-kind", "ApiServerUnavailable")
+            assert "is the CRD installed?" in await look.says("no-kind", "KindMissing")
             assert bench.key_state("tenant-no-kind") is None
         finally:
             await look.run("apply", "--server-side", "-f", str(CRDS / "datasubjectrequests.yaml"))

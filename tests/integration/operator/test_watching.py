@@ -22,7 +22,7 @@ from imagint_operator.settings import Settings, variable
 pytestmark = pytest.mark.stack
 CRD = Path(__file__).resolve().parents[3] / "crds" / "datasubjectrequests.yaml"
 NAME = "datasubjectrequests.imagint.ai"
-ROLE = "imagint-operator"
+ROLE = "imagint-controller"
 
 
 class Running:

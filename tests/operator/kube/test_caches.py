@@ -91,14 +91,17 @@ def test_an_object_is_parsed_once_a_version() -> None:
     assert kept.get("acme") is first
 
 
-def test_of_a_child_only_what_is_compared_is_kept() -> None:
+def test_of_a_child_only_what_is_compared_or_told_is_kept() -> None:
     kept = trimmed()
-    metadata = {"name": "tenant-acme", "resourceVersion": "3", "managedFields": [{}], "labels": {"a": "b"}, "uid": "u"}
+    wrote = {"manager": "nightly-job", "time": "2026-11-23T12:00:00Z"}
+    metadata = {"name": "tenant-acme", "resourceVersion": "3", "labels": {"a": "b"}, "uid": "u", "generateName": "t",
+                "managedFields": [{**wrote, "fieldsV1": {"f:spec": {}}}]}  # fmt: skip
     kept.put({"metadata": metadata, "spec": {"x": 1}, "status": {"phase": "Active"}})
     found = kept.get("tenant-acme")
     assert found is not None
-    assert found.keys() == {"metadata", "spec"}
-    assert found["metadata"].keys() == {"name", "resourceVersion", "labels", "uid"}
+    assert found["metadata"].keys() == {"name", "resourceVersion", "labels", "uid", "managedFields"}
+    assert found["metadata"]["managedFields"] == [wrote]
+    assert found["status"] == {"phase": "Active"}  # what a quota counts, and why a namespace does not go
 
 
 @pytest.mark.parametrize("raw", [{}, {"metadata": {}}], ids=["nothing", "an answer without an object"])

@@ -171,5 +171,6 @@ def test_a_configuration_that_is_none_is_no_error(garbage: str | None) -> None:
         kubeconfig=place, vault_addr="http://v", vault_token_file=place, ray_dashboard="http://r", ray_token_file=place,
         serve_url="http://s", prober_url="http://p", dataplane_token_file=place, prober_token_file=place,
         handover=place, data_root=place, copies_root=place, ray_image="i",
+        provisioner_kubeconfig=place, shredder_kubeconfig=place, shredder_vault_token_file=place,
     )  # fmt: skip
     assert deployed(item, OWN, settings) == {}

@@ -48,7 +48,7 @@ PRIVACY_DOORS = OPERATOR_DOORS + PROBER_DOORS + SHARED_DOORS
 Credential = Callable[[FakeIssuer, TenantRig, TenantRig], dict[str, str]]
 STRANGER = "system:serviceaccount:imagint-system:imagint-projector"
 DATAPLANE = "system:serviceaccount:tenant-bolt:imagint-dataplane"
-IMPOSTOR = "system:serviceaccount:tenant-acme:imagint-operator"
+IMPOSTOR = "system:serviceaccount:tenant-acme:imagint-controller"
 
 NOBODY: list[tuple[str, Credential]] = [
     ("without a credential", lambda i, a, b: {}),

@@ -86,7 +86,7 @@ class DataPlane:
 
     def add_tenant(self, name: str) -> None:
         self.stack.apply(TENANT.replace("NAME", name))
-        operator = self.stack.vault_as("operator", "imagint-system", "imagint-operator")
+        operator = self.stack.vault_as("controller", "imagint-system", "imagint-controller")
         operator.call("POST", f"transit/keys/tenant-{name}", {"type": "aes256-gcm96"})
         for folder in (f"data/{name}/objects", f"copies/{name}"):
             self.stack.path(folder).mkdir(parents=True)

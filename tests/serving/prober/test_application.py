@@ -14,7 +14,7 @@ from imagint_serving.gateway.rigs import FakeIssuer
 from imagint_serving.prober.application import build_application
 from imagint_serving.prober.rigs import AFTER, BEFORE, REQUEST, SUBJECT, Scene
 
-OPERATOR = "system:serviceaccount:imagint-system:imagint-operator"
+OPERATOR = "system:serviceaccount:imagint-system:imagint-controller"
 PROBER = "system:serviceaccount:imagint-system:imagint-prober"
 BODY = BEFORE.model_dump(mode="json")
 LATER = AFTER.model_dump(mode="json")
@@ -70,7 +70,7 @@ STRANGERS: dict[str, tuple[dict[str, Any], int]] = {
         403,
     ),
     "an operator of another namespace": (
-        {"subject": "system:serviceaccount:tenant-acme:imagint-operator", "aud": ["imagint-prober"]},
+        {"subject": "system:serviceaccount:tenant-acme:imagint-controller", "aud": ["imagint-prober"]},
         403,
     ),
     "the operator with a token for the data plane": ({"subject": OPERATOR, "aud": ["imagint-dataplane"]}, 401),
