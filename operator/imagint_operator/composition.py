@@ -15,33 +15,49 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from imagint_operator import incarnations
+from imagint_operator.api.base import Kind
+from imagint_operator.api.breaches import BreachIncident
+from imagint_operator.api.holds import LegalHold
 from imagint_operator.api.models import ModelDeployment
+from imagint_operator.api.policies import PrivacyPolicy
+from imagint_operator.api.processors import DataProcessor
 from imagint_operator.api.requests import DataSubjectRequest
 from imagint_operator.api.tenants import Tenant
+from imagint_operator.breaches.controller import BreachController
 from imagint_operator.dataplane.gateways import Gateways
 from imagint_operator.dataplane.prober import Prober
 from imagint_operator.errors import SettingsError
 from imagint_operator.fences import Fence, unfenced
 from imagint_operator.health import Health
+from imagint_operator.holds.controller import HoldController
 from imagint_operator.informers import Informer, every_key
 from imagint_operator.keyrings import KeyRing
 from imagint_operator.kube import connections
 from imagint_operator.kube.caches import Caches
 from imagint_operator.kube.client import KubeClient
 from imagint_operator.kube.events import Recorder
-from imagint_operator.kube.readers import CachedReader, LiveReader
+from imagint_operator.kube.readers import CachedReader, LiveReader, Reader
 from imagint_operator.kube.resources import (
+    BREACH_INCIDENTS,
     CHILDREN,
+    DATA_PROCESSORS,
     DATA_SUBJECT_REQUESTS,
+    LEGAL_HOLDS,
     MODEL_DEPLOYMENTS,
+    PRIVACY_POLICIES,
     TENANTS,
     WATCHED,
     ObjectKey,
+    Resource,
 )
 from imagint_operator.leases import Elector, Place, Timing
 from imagint_operator.metrics import Metrics
 from imagint_operator.models.controller import ModelController
 from imagint_operator.names import PLATFORM_NAMESPACE
+from imagint_operator.policies.bindings import BindingController
+from imagint_operator.policies.controller import PolicyController
+from imagint_operator.processors.controller import ProcessorController
+from imagint_operator.recipients.wire import Recipients
 from imagint_operator.requests.certificates import Issuer
 from imagint_operator.requests.controller import RequestController
 from imagint_operator.requests.execute import Peers
@@ -60,6 +76,7 @@ from imagint_operator.tenants.controller import TenantController
 from imagint_operator.tenants.endings import Ending, Witnesses
 from imagint_operator.tenants.execute import Executor
 from imagint_operator.tenants.observe import Observer
+from imagint_operator.terms import BINDING
 from imagint_operator.times import Clock, utc_now
 from imagint_operator.trust import TRUST, TrustController
 from imagint_operator.turns import RETENTION
@@ -76,7 +93,22 @@ TRACES_SECONDS = 1.0
 VAULT_THREADS = 32
 FILL_SECONDS = 60.0
 LEASE_REQUEST_SECONDS = 4.0
-MODELS = {TENANTS: Tenant, MODEL_DEPLOYMENTS: ModelDeployment, DATA_SUBJECT_REQUESTS: DataSubjectRequest}
+MODELS: dict[Resource, type[Kind]] = {
+    TENANTS: Tenant,
+    MODEL_DEPLOYMENTS: ModelDeployment,
+    DATA_SUBJECT_REQUESTS: DataSubjectRequest,
+    LEGAL_HOLDS: LegalHold,
+    BREACH_INCIDENTS: BreachIncident,
+    PRIVACY_POLICIES: PrivacyPolicy,
+    DATA_PROCESSORS: DataProcessor,
+}
+RECORDS: dict[str, Callable[[KubeClient, Reader, Recorder, World], Controller]] = {
+    LEGAL_HOLDS.kind: HoldController,
+    BREACH_INCIDENTS.kind: BreachController,
+    PRIVACY_POLICIES.kind: PolicyController,
+    BINDING: BindingController,
+    DATA_PROCESSORS.kind: ProcessorController,
+}
 SINGLES = (SERVE, TRUST, VAULT)
 _log = logging.getLogger(__name__)
 
@@ -146,7 +178,8 @@ async def assembled(
         gateways = Gateways(settings.serve_url, settings.dataplane_token_file, fence, calls)
         prober = Prober(settings.prober_url, settings.prober_token_file, fence, calls)
         serve = RestServe(settings.ray_dashboard, settings.ray_token_file, settings.serve_url, fence=fence, calls=calls)
-        for part in (gateways, prober, serve):
+        recipients = Recipients(keys.signer, clock, fence, calls)
+        for part in (gateways, prober, serve, recipients):
             stack.push_async_callback(part.close)
         queue = _queue(metrics)
         reader = LiveReader(client) if caches is None else CachedReader(client, caches)
@@ -161,14 +194,15 @@ async def assembled(
             rest=Rest(settings, caches),
         )
         ring, recorder = KeyRing(keys.admin, fence, calls), Recorder(client, socket.gethostname())
-        peers = Peers(client, reader, ring, gateways, prober, keys.signer, _issuer(settings), clock, _salt)
+        peers = Peers(client, reader, ring, gateways, prober, keys.signer, recipients, _issuer(settings), clock, _salt)
         ending = Ending(client, Witnesses(prober, ring, keys.signer, ShredIssuer(*_issued(settings)), clock))
-        observer, executor = Observer(client, reader, ring, gateways), Executor(client, ring, gateways, ending)
+        observer, executor = Observer(client, reader, ring, gateways, clock), Executor(client, ring, gateways, ending)
         controllers: dict[str, Controller] = {
             TENANTS.kind: TenantController(observer, executor, recorder, world),
             MODEL_DEPLOYMENTS.kind: ModelController(client, reader, gateways, recorder, world),
             DATA_SUBJECT_REQUESTS.kind: RequestController(peers, recorder, world),
             RETENTION: RetentionController(client, reader, RetentionPeers(ring, gateways.retention), recorder, world),
+            **{kind: controller(client, reader, recorder, world) for kind, controller in RECORDS.items()},
             SERVE.kind: writer,
             TRUST.kind: TrustController(client, keys.signer),
             VAULT.kind: VaultWatch(ring, reader, Everybody(reader, queue)),

@@ -10,6 +10,7 @@ from imagint_operator.api.requests import DataSubjectRequest, RequestType, StepN
 from imagint_operator.api.retention import RetentionRun, RetentionStatus, RetentionStep
 from imagint_operator.conditions import find, holds
 from imagint_operator.kube.resources import ObjectKey
+from imagint_operator.legalholds import HELD
 
 COMPLETE = "Complete"
 RETENTION = "Retention"
@@ -45,14 +46,23 @@ def between_rotate_and_trim(request: DataSubjectRequest) -> bool:
     return request.status.key_versions is not None and not _done(request, StepName.TRIM)
 
 
+def awaiting_processors(request: DataSubjectRequest) -> bool:
+    """Whether nothing is left to do here but to hear from processors: that can take weeks, and needs no turn."""
+    states = {step.name: step.state for step in request.status.steps}
+    running = states.get(StepName.PROCESSORS) in {StepState.RUNNING, StepState.FAILED}
+    return running and states.get(StepName.PROBE_AFTER) is StepState.DONE
+
+
 def in_line(request: DataSubjectRequest) -> bool:
     """Whether this erasure still wants the tenant to itself. One whose probe failed after the trim lets others by."""
     if request.spec.type is not RequestType.ERASE or request.metadata.deletion_timestamp is not None:
         return False
     if holds(request.status.conditions, COMPLETE):
         return False
+    if awaiting_processors(request):
+        return False
     found = find(request.status.conditions, COMPLETE)
-    stuck = found is not None and found.reason in {"ProbeFailed", "EvidenceRefused", "DataPlaneRefused"}
+    stuck = found is not None and found.reason in {HELD, "ProbeFailed", "EvidenceRefused", "DataPlaneRefused"}
     return between_rotate_and_trim(request) or not stuck
 
 

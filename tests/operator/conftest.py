@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from imagint_operator.api.breaches import BreachIncident
+from imagint_operator.api.holds import LegalHold
 from imagint_operator.api.models import ModelDeployment
+from imagint_operator.api.policies import PrivacyPolicy
+from imagint_operator.api.processors import DataProcessor
 from imagint_operator.api.requests import DataSubjectRequest
 from imagint_operator.api.tenants import Tenant
 from imagint_operator.settings import Settings
@@ -100,6 +104,90 @@ def make_request() -> Callable[..., DataSubjectRequest]:
         }
         return DataSubjectRequest.model_validate(
             {"metadata": named | metadata, "spec": asked | (spec or {}), "status": status or {}}
+        )
+
+    return make
+
+
+@pytest.fixture
+def make_hold() -> Callable[..., LegalHold]:
+    """A hold over everybody, in force since now, to be looked at again in a year; `subject` makes it one person's."""
+
+    def make(name: str = "court", *, subject: str = "", status: dict[str, Any] | None = None, **spec: Any) -> LegalHold:
+        named = {"name": name, "namespace": "tenant-acme", "uid": f"uid-{name}", "generation": 1}
+        target = {"type": "Subject", "subject": subject} if subject else {"type": "Tenant"}
+        said = {
+            "target": target, "authority": "Regional Court, 12 O 34/26", "reasonCode": "Litigation",
+            "from": NOW.isoformat(), "reviewBy": (NOW + timedelta(days=365)).isoformat(),
+        }  # fmt: skip
+        return LegalHold.model_validate({"metadata": named, "spec": said | spec, "status": status or {}})
+
+    return make
+
+
+@pytest.fixture
+def make_policy() -> Callable[..., PrivacyPolicy]:
+    def make(
+        name: str = "studio",
+        *,
+        spec: dict[str, Any] | None = None,
+        status: dict[str, Any] | None = None,
+        **metadata: Any,
+    ) -> PrivacyPolicy:
+        written = {
+            "version": "1.0.0",
+            "effectiveAt": NOW.isoformat(),
+            "change": "Material",
+            "text": {"inline": "We forget."},
+            "clauses": [{"id": "1", "controls": [{"type": "Test", "ref": "tests"}]}],
+            "categories": [{"name": "prompts", "purposes": ["service"], "retention": {"keepDays": 30}}],
+            "purposes": [{"name": "service", "legalBasis": "Contract", "optOut": "NotOffered"}],
+            "minimumAge": 16,
+            "regulations": ["GDPR"],
+            "regions": ["eu"],
+            "contacts": [{"role": "Controller", "name": "Studio", "email": "privacy@studio.example"}],
+            "governingLaw": {"law": "Ireland", "courts": "Dublin"},
+        }
+        named = {"name": name, "uid": f"uid-{name}", "generation": 1}
+        return PrivacyPolicy.model_validate(
+            {"metadata": named | metadata, "spec": written | (spec or {}), "status": status or {}}
+        )
+
+    return make
+
+
+@pytest.fixture
+def make_breach() -> Callable[..., BreachIncident]:
+    """A breach with a risk, discovered now."""
+
+    def make(name: str = "leak", **spec: Any) -> BreachIncident:
+        said = {
+            "discoveredAt": NOW.isoformat(), "occurred": {"from": (NOW - timedelta(days=1)).isoformat()},
+            "affected": {"extent": "AllTenants", "approximateSubjects": 40}, "risk": "Risk",
+            "nature": ["Confidentiality"], "description": "a disk was lost", "consequences": "pictures may be seen",
+            "measures": "keys were destroyed", "contact": "data protection officer",
+        }  # fmt: skip
+        metadata = {"name": name, "uid": f"uid-{name}", "generation": 1}
+        return BreachIncident.model_validate({"metadata": metadata, "spec": said | spec})
+
+    return make
+
+
+@pytest.fixture
+def make_processor() -> Callable[..., DataProcessor]:
+    def make(name: str = "desk", *, spec: dict[str, Any] | None = None, **erasure: Any) -> DataProcessor:
+        written = {
+            "displayName": "Desk",
+            "purpose": "Support",
+            "role": "Processor",
+            "categories": ["prompts"],
+            "region": "ie",
+            "safeguard": "None",
+            "contract": {"reference": "C-1"},
+            "erasure": {"protocol": "Webhook", "url": "https://desk.example/hook", **erasure},
+        }
+        return DataProcessor.model_validate(
+            {"metadata": {"name": name, "generation": 1}, "spec": written | (spec or {})}
         )
 
     return make

@@ -135,3 +135,53 @@ def test_the_zone_in_which_a_time_is_written_changes_nothing(
 ) -> None:
     elsewhere = received.astimezone(timezone(timedelta(hours=hours)))
     assert deadlines(regulation, elsewhere) == deadlines(regulation, received)
+
+
+@settings(deadline=None)
+@given(regulation=st.sampled_from(Regulation), received=MOMENTS, later=st.timedeltas(timedelta(0), timedelta(days=400)))
+def test_who_asks_later_is_never_due_more_than_a_day_earlier(
+    regulation: Regulation, received: datetime, later: timedelta
+) -> None:
+    """Whole months: the 29th, 30th and 31st of January are all due on the 28th of February, each at its own hour."""
+    first, second = deadlines(regulation, received), deadlines(regulation, received + later)
+    for name in ("acknowledge_by", "due_by", "extended_due_by"):
+        assert getattr(second, name) > getattr(first, name) - timedelta(days=1)
+
+
+@settings(deadline=None)
+@given(received=MOMENTS)
+def test_an_extension_of_the_gdpr_is_never_longer_than_two_further_months(received: datetime) -> None:
+    clocks = deadlines("GDPR", received)
+    assert timedelta(days=58) <= clocks.extended_due_by - clocks.due_by <= timedelta(days=63)
+
+
+@settings(deadline=None)
+@given(received=MOMENTS)
+def test_an_extension_of_the_ccpa_is_45_days_to_the_second(received: datetime) -> None:
+    clocks = deadlines("CCPA", received)
+    assert clocks.extended_due_by - clocks.due_by == clocks.due_by - received == timedelta(days=45)
+
+
+@settings(deadline=None)
+@given(aware=MOMENTS, hours=st.integers(-12, 14))
+def test_a_breach_has_72_hours_on_every_wall(aware: datetime, hours: int) -> None:
+    due = breach_notification_due(aware.astimezone(timezone(timedelta(hours=hours))))
+    assert due - aware == timedelta(hours=72)
+    assert due == breach_notification_due(aware)
+
+
+# CCPA 11 CCR § 7021(a), GDPR Art. 12(3): the ends of months, and leap years
+ENDS_OF_MONTHS = {
+    "29 February of a leap year is due on 29 March": ("2028-02-29T12:00+00:00", "2028-03-29T12:00+00:00"),
+    "30 January is due on 28 February": ("2027-01-30T12:00+00:00", "2027-02-28T12:00+00:00"),
+    "29 January of a leap year is due on 29 February": ("2028-01-29T12:00+00:00", "2028-02-29T12:00+00:00"),
+    "2100 is no leap year": ("2100-01-31T12:00+00:00", "2100-02-28T12:00+00:00"),
+    "2000 was one": ("2000-01-31T12:00+00:00", "2000-02-29T12:00+00:00"),
+    "31 August is due on 30 September": ("2026-08-31T12:00+00:00", "2026-09-30T12:00+00:00"),
+    "31 December is due on 31 January": ("2026-12-31T12:00+00:00", "2027-01-31T12:00+00:00"),
+}
+
+
+@pytest.mark.parametrize(("received", "due"), ENDS_OF_MONTHS.values(), ids=ENDS_OF_MONTHS.keys())
+def test_months_end_where_they_end(received: str, due: str) -> None:
+    assert deadlines("GDPR", at(received)).due_by == at(due)

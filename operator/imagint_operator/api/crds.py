@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from imagint_operator.api.base import GROUP, VERSION, Kind
+from imagint_operator.api.breaches import BreachIncident
+from imagint_operator.api.holds import LegalHold
 from imagint_operator.api.models import ModelDeployment
+from imagint_operator.api.policies import PrivacyPolicy
+from imagint_operator.api.processors import DataProcessor
 from imagint_operator.api.requests import DataSubjectRequest
 from imagint_operator.api.schema import structural
 from imagint_operator.api.tenants import Tenant
@@ -88,9 +92,77 @@ DEFINITIONS = (
             condition("Complete", "Complete"),
             condition("Reason", "Complete", "reason"),
             Column("Due", ".status.dueBy"),
+            condition("Overdue", "Overdue"),
             Column("Step", '.status.steps[?(@.state=="Running")].name', priority=1),
             Column("Certificate", ".status.evidence.configMap", priority=1),
             condition("Message", "Complete", "message", priority=1),
+            AGE,
+        ),
+    ),
+    Definition(
+        kind=LegalHold,
+        plural="legalholds",
+        short="lh",
+        scope="Namespaced",
+        columns=(
+            Column("Target", ".spec.target.type"),
+            Column("Subject", ".spec.target.subject"),
+            Column("Why", ".spec.reasonCode"),
+            condition("Active", "Active"),
+            condition("Reason", "Active", "reason"),
+            Column("Until", ".spec.until"),
+            Column("Holding", ".status.holding", type="integer", description="erasures that wait for it"),
+            condition("TooLate", "TooLateFor", priority=1),
+            AGE,
+        ),
+    ),
+    Definition(
+        kind=BreachIncident,
+        plural="breachincidents",
+        short="bi",
+        scope="Cluster",
+        columns=(
+            Column("Risk", ".spec.risk"),
+            condition("Complete", "Complete"),
+            condition("Reason", "Complete", "reason"),
+            Column("Notify by", ".status.notifyBy"),
+            condition("Authority", "AuthorityNotified", "reason"),
+            condition("Subjects", "SubjectsInformed", "reason"),
+            Column("Report", ".status.report.configMap", priority=1),
+            condition("Message", "Complete", "message", priority=1),
+            AGE,
+        ),
+    ),
+    Definition(
+        kind=PrivacyPolicy,
+        plural="privacypolicies",
+        short="pp",
+        scope="Cluster",
+        columns=(
+            Column("Version", ".spec.version"),
+            Column("In force", ".status.inForce.version"),
+            condition("Ready", "Ready"),
+            condition("Reason", "Ready", "reason"),
+            Column("Tenants", ".status.tenants", type="integer"),
+            Column("Effective", ".spec.effectiveAt", priority=1),
+            Column("Change", ".spec.change", priority=1),
+            condition("Message", "Ready", "message", priority=1),
+            AGE,
+        ),
+    ),
+    Definition(
+        kind=DataProcessor,
+        plural="dataprocessors",
+        short="dp",
+        scope="Cluster",
+        columns=(
+            Column("Purpose", ".spec.purpose"),
+            Column("Region", ".spec.region"),
+            Column("Safeguard", ".spec.safeguard"),
+            Column("Erasure", ".spec.erasure.protocol"),
+            condition("Ready", "Ready"),
+            condition("Reason", "Ready", "reason"),
+            condition("Message", "Ready", "message", priority=1),
             AGE,
         ),
     ),

@@ -96,6 +96,8 @@ class RetentionRun(ApiModel):
     """The rules that it was begun with."""
     rules_digest: Digest | None = None
     """The SHA-256 of those rules, as the data plane computed it."""
+    excepted_digest: Digest | None = None
+    """A digest of the subjects under legal hold whom the run leaves out; absent when there are none."""
     key_versions: KeyVersions | None = None
     """The versions of the tenant's key before and after."""
     slices: Count | None = None

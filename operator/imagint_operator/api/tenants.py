@@ -149,6 +149,13 @@ class Deletion(ApiModel):
     """How long the tenant is only switched off before its key is destroyed."""
 
 
+class PolicyRef(ApiModel):
+    """Which PrivacyPolicy."""
+
+    name: Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$")]
+    """Its name."""
+
+
 class TenantSpec(ApiModel):
     """What the platform engineer wants."""
 
@@ -179,8 +186,11 @@ class TenantSpec(ApiModel):
     """The API keys that are valid now."""
     storage: Storage | None = None
     """Another place for the tenant's ciphertext."""
+    policy_ref: PolicyRef | None = None
+    """The PrivacyPolicy that binds the tenant."""
     retention: RetentionRules = ()
-    """How long each category is kept; what is older is forgotten on schedule. No rules: everything is kept."""
+    """How long each category is kept; what is older is forgotten on schedule. No rules: everything is kept. The
+    policy's terms hold too: of the two the shorter."""
     retention_schedule: RetentionSchedule = RetentionSchedule()
     """When that happens."""
     deletion: Deletion = Deletion()

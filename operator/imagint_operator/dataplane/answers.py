@@ -65,6 +65,12 @@ class Fence(Answer):
     incarnation: int
 
 
+class Progress(Answer):
+    """How far a request is in the data plane."""
+
+    state: str
+
+
 class Commit(Answer):
     """The subject's keys are forgotten in the new tree."""
 
@@ -119,6 +125,20 @@ class Purge(Answer):
     """What was physically deleted."""
 
     stores: tuple[Purged, ...]
+
+
+class Restriction(Answer):
+    """How a restriction or an objection stands: `Restricted`, `Objected` or `Lifted`."""
+
+    request: str
+    kind: str
+    state: str
+    subject: str
+    categories: tuple[str, ...] = ()
+    purposes: tuple[str, ...] = ()
+    received_at: datetime
+    since: datetime
+    lifted_at: datetime | None = None
 
 
 class PathCounts(Answer):

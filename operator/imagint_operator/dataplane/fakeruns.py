@@ -25,6 +25,7 @@ class FakeRun:
     due: dict[str, int]
     state: str = "Counting"
     asked: int = 0
+    excepted: tuple[str, ...] = ()
     waited: int = 0
     slices: int = 0
     forgotten: dict[str, int] = field(default_factory=dict)
@@ -70,12 +71,24 @@ class FakeRuns:
         self._counting = counting
         self._waits = waits
 
+    def answer(self, method: str, path: list[str], body: dict[str, Any]) -> Reply:
+        """What lies under `retention`."""
+        match method, path:
+            case "POST", []:
+                return self.begin(body)
+            case "GET", [run]:
+                return 200, self.shown(run)
+            case "POST", [run, step]:
+                return self.step(run, step, body)
+        raise LookupError(path)
+
     def begin(self, body: dict[str, Any]) -> Reply:
         """Begin a run, or go on counting."""
         tree, rules = self._tree, body["rules"]
         due = {name: count for name, count in tree.old.items() if name in rules and count}
-        run = tree.runs.setdefault(body["request"], FakeRun(rules, due))
-        if run.rules != rules:
+        excepted = tuple(sorted(body.get("except", ())))
+        run = tree.runs.setdefault(body["request"], FakeRun(rules, due, excepted=excepted))
+        if (run.rules, run.excepted) != (rules, excepted):
             return error(409, "retention_conflict")
         if run.state == "Counting":
             run.state = "Counting" if run.asked < self._counting else "Begun"
@@ -86,7 +99,8 @@ class FakeRuns:
         """How a run stands."""
         run = self._tree.runs[request]
         unknown = {name: count for name, count in self._tree.old.items() if name not in run.rules and count}
-        counts = {"due": run.due, "withheld": self._tree.withheld, "unknown": unknown}
+        excepted = {"prompts": len(run.excepted)} if run.excepted else {}
+        counts = {"due": run.due, "withheld": self._tree.withheld | excepted, "unknown": unknown}
         return {
             "request": request, "state": run.state, "rules": run.rules, "rules_digest": "cd" * 32, "counts": counts,
             "slices": run.slices, "forgotten": run.forgotten, "forgotten_paths": sum(run.forgotten.values()),

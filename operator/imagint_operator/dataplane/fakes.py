@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from imagint_operator.dataplane.fakelimits import FakeLimits
 from imagint_operator.dataplane.fakeruns import FakeRuns, FakeTree
 from imagint_operator.fakeservers import FakeServer, Reply, error
 from imagint_privacy.evidence import CHECKS_AFTER, CHECKS_BEFORE, KEY_GONE, OLD_ROOT_REFUSED, SHRED_CHECKS_BEFORE
@@ -37,6 +38,7 @@ class FakeTenant(FakeTree):
     records: dict[str, int] = field(default_factory=dict)
     required: int = 0
     erasures: dict[str, FakeErasure] = field(default_factory=dict)
+    limits: FakeLimits = field(default_factory=FakeLimits)
 
 
 class FakeGateways(FakeServer):
@@ -77,14 +79,14 @@ class FakeGateways(FakeServer):
                 return error(503, "model_unavailable") if model in self.failing_models else (200, _PICTURE)
             case "POST", ["erasures"]:
                 return self._fence(self.tenant(name), body)
+            case "GET", ["erasures", request]:
+                return 200, {"request": request, "state": self.tenant(name).erasures[request].state}
             case "POST", ["erasures", request, step]:
                 return self._step(name, request, step, body)
-            case "POST", ["retention"]:
-                return self._runs(name).begin(body)
-            case "GET", ["retention", run]:
-                return 200, self._runs(name).shown(run)
-            case "POST", ["retention", run, step]:
-                return self._runs(name).step(run, step, body)
+            case _, ["restrictions", *which]:
+                return self.tenant(name).limits.answer(method, which, body)
+            case _, ["retention", *which]:
+                return self._runs(name).answer(method, which, body)
         raise LookupError(path)
 
     def _runs(self, name: str) -> FakeRuns:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from imagint_operator.dataplane.answers import (
     Fence,
     GatewayStatus,
     ModelProbe,
+    Progress,
+    Restriction,
     Retention,
     Waiting,
 )
@@ -21,6 +24,7 @@ from imagint_operator.errors import DataPlaneRefusedError, DataPlaneUnavailableE
 from imagint_operator.telemetry.calls import Calls, Peer
 
 GLANCE_SECONDS = 3.0
+NOT_COMMITTED = frozenset({"Fencing", "Fenced"})
 
 
 def _unavailable(message: str, after: float) -> OperatorError:
@@ -36,9 +40,13 @@ class RetentionRuns(Steps):
 
     kind = "retention"
 
-    async def begin(self, tenant: str, run: str, rules: Mapping[str, Mapping[str, int]]) -> Retention:
-        """Begin a run over what is due now, and count it; while its state is `Counting`, ask again."""
-        body = {"request": run, "rules": {category: dict(term) for category, term in rules.items()}}
+    async def begin(
+        self, tenant: str, run: str, rules: Mapping[str, Mapping[str, int]], excepted: Sequence[str] = ()
+    ) -> Retention:
+        """Begin a run over what is due now, of all but the excepted, and count it; while `Counting`, ask again."""
+        body: dict[str, object] = {"request": run, "rules": {category: dict(term) for category, term in rules.items()}}
+        if excepted:
+            body["except"] = list(excepted)
         return parsed(Retention, (await self._send(tenant, "POST", self.kind, body, seconds=LONG_SECONDS))[1])
 
     async def commit(self, tenant: str, run: str, *, key_version: int) -> Commit | Waiting:
@@ -51,6 +59,43 @@ class RetentionRuns(Steps):
         return parsed(Retention, (await self._send(tenant, "GET", f"{self.kind}/{run}"))[1])
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a restriction or an objection limits; nothing named means everything that it can be about."""
+
+    kind: str
+    subject: str
+    categories: tuple[str, ...]
+    purposes: tuple[str, ...]
+    received_at: datetime
+
+
+class Restrictions(Steps):
+    """Has the Gateway of any tenant restrict, take objections, and lift both again."""
+
+    kind = "restrictions"
+
+    async def apply(self, tenant: str, request: str, limits: Limits) -> Restriction:
+        """Begin a restriction or an objection; asked again, it answers how that stands now, lifted or not."""
+        body = {
+            "request": request,
+            "subject": limits.subject,
+            "kind": limits.kind,
+            "categories": list(limits.categories),
+            "purposes": list(limits.purposes),
+            "received_at": limits.received_at.isoformat(),
+        }
+        return parsed(Restriction, (await self._send(tenant, "POST", self.kind, body))[1])
+
+    async def show(self, tenant: str, request: str) -> Restriction:
+        """How one stands."""
+        return parsed(Restriction, (await self._send(tenant, "GET", f"{self.kind}/{request}"))[1])
+
+    async def lift(self, tenant: str, request: str) -> Restriction:
+        """End one; the others of the subject stay."""
+        return parsed(Restriction, (await self._step(tenant, request, "lift"))[1])
+
+
 class Gateways(Steps):
     """Calls the Gateway of any tenant."""
 
@@ -60,6 +105,7 @@ class Gateways(Steps):
         failures, seen = Failures("the Gateway", _unavailable, _refused), Seen(Peer.GATEWAY, calls or Calls())
         super().__init__(Door(serve_url.rstrip("/"), token_file, failures, seen, fence))
         self.retention = RetentionRuns(self._door)
+        self.restrictions = Restrictions(self._door)
 
     async def close(self) -> None:
         """Give the connections back."""
@@ -89,6 +135,10 @@ class Gateways(Steps):
             "received_at": received_at.isoformat(),
         }
         return parsed(Fence, (await self._send(tenant, "POST", "erasures", body))[1])
+
+    async def erasure_state(self, tenant: str, request: str) -> str:
+        """How far an erasure is in the data plane: see `NOT_COMMITTED`."""
+        return parsed(Progress, (await self._send(tenant, "GET", f"{self.kind}/{request}"))[1]).state
 
     async def commit(self, tenant: str, request: str, *, key_version: int) -> Commit:
         """Write the tree without the subject's keys, under the new version."""

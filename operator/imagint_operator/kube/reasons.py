@@ -1,7 +1,8 @@
 """Every reason that a condition or an Event of ours can have, and what it means. Pure data; `docs/events.md` shows it.
 
 A reason is a word of the API: people filter by it and alerts count it. An Event about a tenant's Gateway has the
-prefix `Gateway`, one about its retention the prefix `Retention`.
+prefix `Gateway`, one about its retention the prefix `Retention`, one about a policy `Policy` or `Subjects` (whether
+people were told), one about a recipient `Processor`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Meaning:
 
 
 _CALM = Mood.CALM
-PREFIXES = ("", "Gateway", "Retention")
+PREFIXES = ("", "Gateway", "Retention", "Policy", "Subjects", "Processor")
 REASONS: dict[str, Meaning] = {
     # A tenant.
     "Ready": Meaning("Everything that was asked for stands.", _CALM),
@@ -88,6 +89,53 @@ REASONS: dict[str, Meaning] = {
     "PurgeIncomplete": Meaning("Some of the ciphertext could not be deleted; its keys are gone."),
     "StepFailed": Meaning("A step looked at the world and did not find what it must."),
     "EvidenceRefused": Meaning("The certificate would claim what was not shown."),
+    # A hold.
+    "Active": Meaning("The hold is in force: nothing that it is about is forgotten.", _CALM),
+    "NotYetActive": Meaning("The hold begins later.", _CALM),
+    "Expired": Meaning("The hold has run out.", _CALM),
+    "Lifted": Meaning("A hold, a restriction or an objection was ended.", _CALM),
+    "NotDue": Meaning("Nobody has to review the hold now.", _CALM),
+    "ReviewOverdue": Meaning("Look whether the hold is still needed: lift it, or move spec.reviewBy."),
+    "AlreadyCommitted": Meaning("The hold came after an erasure's commit: what that forgets is gone."),
+    # A clock.
+    "InTime": Meaning("Nothing is late.", _CALM),
+    "DueSoon": Meaning("The end of the statutory time is near."),
+    "Due": Meaning("The law asks for it and it is not recorded as done."),
+    "Overdue": Meaning("The statutory time has passed: act now."),
+    "Answered": Meaning("The request was answered in time.", _CALM),
+    "AnsweredLate": Meaning("The request was answered late."),
+    # A breach.
+    "Done": Meaning("It is recorded as done.", _CALM),
+    "DoneLate": Meaning("It was done after its time."),
+    "Exempt": Meaning("The people need not be told (GDPR 34(3)).", _CALM),
+    "NotRequired": Meaning("The law does not ask for it here.", _CALM),
+    "ObligationsMet": Meaning("Everything that the law asks for is recorded.", _CALM),
+    # A restriction or an objection.
+    "Restricted": Meaning("The data is stored and not used, until a request lifts this one.", _CALM),
+    "Objected": Meaning("The purposes objected to have stopped, until a request lifts this one.", _CALM),
+    "NothingToLift": Meaning("spec.lift names no request that can be lifted: the message says why."),
+    "NotConfirmed": Meaning("The data plane does not confirm what was asked of it."),
+    # A policy and who is bound by it.
+    "Published": Meaning("The edition lies in its ConfigMap.", _CALM),
+    "NotPublished": Meaning("No edition was published yet.", _CALM),
+    "InForce": Meaning("An edition is in force.", _CALM),
+    "NotYetEffective": Meaning("The first edition comes into force later.", _CALM),
+    "EditionUnreadable": Meaning("The ConfigMap of an edition was changed or is gone."),
+    "NotNeeded": Meaning("The edition changes nothing that people must be told.", _CALM),
+    "NoticesPending": Meaning("People must be told of the edition, and it is not recorded that they were."),
+    "Bound": Meaning("The Tenant is bound by the edition in force.", _CALM),
+    "PolicyMissing": Meaning("The PrivacyPolicy that the Tenant names does not exist."),
+    "PolicyNotInForce": Meaning("No edition of the Tenant's PrivacyPolicy is in force."),
+    "RegionNotInPolicy": Meaning("The Tenant's region is none that its PrivacyPolicy allows."),
+    "RetentionTooLong": Meaning(
+        "The Tenant keeps data for longer than its PrivacyPolicy says; the shorter term holds."
+    ),
+    # A recipient.
+    "Configured": Meaning("Erasures are passed on and its receipts are checked.", _CALM),
+    "ConfiguredUnsigned": Meaning("Erasures are passed on; its receipts are not signed.", _CALM),
+    "ByHand": Meaning("A person passes erasures on.", _CALM),
+    "NotTold": Meaning("Erasures are not passed on, for the reason in erasure.reason.", _CALM),
+    "PublicKeyUnusable": Meaning("The recipient's public key cannot be read: its receipts cannot be checked."),
     # Retention.
     "Scheduled": Meaning("The next run has its moment.", _CALM),
     "Completed": Meaning("A run of retention is complete.", _CALM),

@@ -44,8 +44,14 @@ EVENTS = Resource("events.k8s.io", "v1", "events", "Event")
 TENANTS = Resource(GROUP, VERSION, "tenants", "Tenant", namespaced=False)
 MODEL_DEPLOYMENTS = Resource(GROUP, VERSION, "modeldeployments", "ModelDeployment")
 DATA_SUBJECT_REQUESTS = Resource(GROUP, VERSION, "datasubjectrequests", "DataSubjectRequest")
+LEGAL_HOLDS = Resource(GROUP, VERSION, "legalholds", "LegalHold")
+BREACH_INCIDENTS = Resource(GROUP, VERSION, "breachincidents", "BreachIncident", namespaced=False)
+PRIVACY_POLICIES = Resource(GROUP, VERSION, "privacypolicies", "PrivacyPolicy", namespaced=False)
+DATA_PROCESSORS = Resource(GROUP, VERSION, "dataprocessors", "DataProcessor", namespaced=False)
 
-WATCHED = (TENANTS, MODEL_DEPLOYMENTS, DATA_SUBJECT_REQUESTS)
+WATCHED = (
+    TENANTS, MODEL_DEPLOYMENTS, DATA_SUBJECT_REQUESTS, LEGAL_HOLDS, BREACH_INCIDENTS, PRIVACY_POLICIES, DATA_PROCESSORS,
+)  # fmt: skip
 CHILDREN = (NAMESPACES, RESOURCE_QUOTAS, LIMIT_RANGES, NETWORK_POLICIES, SERVICE_ACCOUNTS, ROLES, ROLE_BINDINGS)
 BY_KIND = {
     resource.kind: resource

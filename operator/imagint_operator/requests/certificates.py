@@ -15,19 +15,28 @@ from imagint_operator.api.requests import (
     CheckState,
     DataSubjectRequest,
     DataSubjectRequestStatus,
+    ProcessorState,
     StepName,
     StepResult,
 )
 from imagint_operator.errors import EvidenceRefusedError
-from imagint_operator.requests.findings import NO_PLAINTEXT_BACKUP, NOT_EXPORTABLE, UPSERT_DISABLED
+from imagint_operator.requests.findings import NO_LEGAL_HOLD, NO_PLAINTEXT_BACKUP, NOT_EXPORTABLE, UPSERT_DISABLED
 from imagint_operator.requests.observations import received_at
-from imagint_operator.requests.plan import step
 from imagint_operator.requests.progress import nothing_held
+from imagint_operator.requests.steps import step
 from imagint_privacy import evidence as ev
 from imagint_privacy.clocks import Regulation
 
 FILE = "certificate.json"
 T = TypeVar("T")
+NOT_CONFIRMED = {
+    ProcessorState.REFUSED: "What these recipients keep: {}. They were told to erase and refused.",
+    ProcessorState.OVERDUE: "What these recipients keep: {}. They did not confirm an erasure in the time they had.",
+    ProcessorState.BY_HAND: "What these recipients keep: {}. They are told by a person; this certificate does not "
+    "show that they were, nor that they erased.",
+    ProcessorState.EXEMPT: "What these recipients keep: {}. They were not told, for a reason that the operator of "
+    "the service recorded and must give you when you ask.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +112,10 @@ def _predicate(request: DataSubjectRequest, status: DataSubjectRequestStatus, is
             due_by=_needed(status.due_by),
             done_at=_needed(status.completed_at),
         ),
-        "hold_check": ev.HoldCheck(checked_at=_finished(status, StepName.HOLD_CHECK), active_holds=0),
+        "hold_check": _hold_check(status),
         "held": _held(_result(status, StepName.FENCE)),
-        "policy_version": issuer.policy_version,
+        "policy_version": _needed(status.evidence).policy_version or issuer.policy_version,
+        "processors": _receipts(status),
         "operator": ev.Software(version=issuer.version, image_digest=issuer.image_digest),
         "actors": ev.Actors(
             operator=names.service_account(names.OPERATOR),
@@ -114,8 +124,42 @@ def _predicate(request: DataSubjectRequest, status: DataSubjectRequestStatus, is
         ),
     }
     if nothing_held(status):
-        return ev.ErasurePredicate(outcome="NothingHeld", not_covered=ev.exclusions_nothing_held(), **common)
+        excluded = ev.exclusions_nothing_held() + _not_confirmed(status)
+        return ev.ErasurePredicate(outcome="NothingHeld", not_covered=excluded, **common)
     return ev.ErasurePredicate(outcome="Erased", **_erased(namespace, status, issuer), **common)
+
+
+def _hold_check(status: DataSubjectRequestStatus) -> ev.HoldCheck:
+    """As last made before the commit; never more than was counted, and never none where nobody counted."""
+    check = _result(status, StepName.HOLD_CHECK)
+    at = check.observed_at or _finished(status, StepName.HOLD_CHECK)
+    passed = any(found.name == NO_LEGAL_HOLD and found.state is CheckState.PASSED for found in check.checks)
+    counted = 0 if check.active_holds is None and passed else check.active_holds
+    return ev.HoldCheck(checked_at=at, active_holds=_needed(counted))
+
+
+def _receipts(status: DataSubjectRequestStatus) -> tuple[ev.ProcessorReceipt, ...]:
+    """Who was told, and whether it answered that it erased: everything short of that is Unanswered."""
+    return tuple(
+        ev.ProcessorReceipt(
+            name=entry.name,
+            result="Acknowledged" if entry.state is ProcessorState.COMPLETED else "Unanswered",
+            at=entry.completed_at or entry.told_at or _needed(status.completed_at),
+        )
+        for entry in status.processors
+        if entry.state is not ProcessorState.EXEMPT
+    )
+
+
+def _not_confirmed(status: DataSubjectRequestStatus) -> tuple[ev.NotCovered, ...]:
+    """What processors keep that did not confirm, said plainly, a sentence for each way of not confirming."""
+    found = []
+    for state, text in NOT_CONFIRMED.items():
+        names_ = [entry.name for entry in status.processors if entry.state is state]
+        if names_:
+            shown = ", ".join(names_[:4]) + (f" and {len(names_) - 4} more" if len(names_) > 4 else "")
+            found.append(ev.NotCovered(code="HandedOut", text=text.format(shown)))
+    return tuple(found)
 
 
 def _verification(request: DataSubjectRequest) -> ev.Verification | None:
@@ -147,7 +191,8 @@ def _erased(namespace: str, status: DataSubjectRequestStatus, issuer: Issuer) ->
             before=_probe(_result(status, StepName.PROBE_BEFORE)), after=_probe(_result(status, StepName.PROBE_AFTER))
         ),
         "irrecoverable_after": final,
-        "not_covered": ev.exclusions(irrecoverable_after=final, trimmed_at=trimmed_at, cache_bound_seconds=bound),
+        "not_covered": ev.exclusions(irrecoverable_after=final, trimmed_at=trimmed_at, cache_bound_seconds=bound)
+        + _not_confirmed(status),
     }
 
 

@@ -6,21 +6,24 @@ Writes the status before each operation and after the last, so that whoever come
 from __future__ import annotations
 
 import dataclasses
+from datetime import datetime
 
 from imagint_operator import names
-from imagint_operator.api.requests import DataSubjectRequest, StepName, StepState
+from imagint_operator.api.requests import DataSubjectRequest, RequestType, StepName
 from imagint_operator.conditions import Verdict, no, turned
+from imagint_operator.decisions import Rest, Wait
 from imagint_operator.errors import OperatorError, RetryableError
 from imagint_operator.kube import statuses
 from imagint_operator.kube.events import Recorder
-from imagint_operator.kube.resources import DATA_SUBJECT_REQUESTS, TENANTS, ObjectKey
-from imagint_operator.requests import progress
-from imagint_operator.requests.execute import KEY_OPERATIONS, Erasure, Peers, execute
+from imagint_operator.kube.resources import DATA_SUBJECT_REQUESTS, LEGAL_HOLDS, TENANTS, ObjectKey
+from imagint_operator.requests import deadlines, progress
+from imagint_operator.requests.execute import KEY_OPERATIONS, Erasure, Peers, execute, still_stands
 from imagint_operator.requests.observations import Observed
 from imagint_operator.requests.observe import observe
-from imagint_operator.requests.plan import Decision, Operation, Rest, Run, Wait, plan, step, without_looking
+from imagint_operator.requests.plan import NOT_YET_EXECUTABLE, plan, without_looking
+from imagint_operator.requests.steps import LIMITING, Decision, Operation, Run
 from imagint_operator.telemetry import looks
-from imagint_operator.turns import COMPLETE, NOT_YET_RECEIVED, QUEUED, QUEUED_SECONDS
+from imagint_operator.turns import COMPLETE, QUEUED, QUEUED_SECONDS, awaiting_processors
 from imagint_operator.world import World
 from imagint_privacy.tracing import span
 
@@ -32,6 +35,7 @@ FAILURES = {
     StepName.COPY: "CopyFailed",
     StepName.PURGE: "PurgeIncomplete",
     StepName.PROBE_AFTER: "ProbeFailed",
+    StepName.CONFIRM: "NotConfirmed",
 }
 
 
@@ -46,9 +50,9 @@ class StepFailedError(RetryableError):
 class Draft:
     """A request as stored, and the status that is being written for it."""
 
-    def __init__(self, stored: DataSubjectRequest) -> None:
+    def __init__(self, stored: DataSubjectRequest, now: datetime) -> None:
         self._stored = stored
-        self.status = progress.begun(stored)
+        self.status = progress.begun(stored, now)
 
     @property
     def request(self) -> DataSubjectRequest:
@@ -65,11 +69,11 @@ class Draft:
         self._stored = self.request
         for condition in turned(before.conditions, after.conditions):
             if condition.reason not in SILENT:
-                await recorder.record(self._stored, condition, action="Erase")
+                await recorder.record(self._stored, condition, action=self._stored.spec.type.value)
 
 
 class RequestController:
-    """Carries out one request after the other; of each tenant, one at a time."""
+    """Carries out one request after the other; of each tenant, one erasure at a time."""
 
     def __init__(self, peers: Peers, recorder: Recorder, world: World) -> None:
         self._peers = peers
@@ -82,18 +86,19 @@ class RequestController:
         if known is not None and known.metadata.deletion_timestamp is None:
             decided = without_looking(known, self._world.clock())
             if isinstance(decided, Rest):
-                looks.conclude(known, self._world.clock())
-                return None
+                return await self._watch_over(known)
             if isinstance(decided, Wait):
                 looks.about(known)
-                pause = await self._stop(Draft(known), decided, Observed())
-                return pause if decided.reason == NOT_YET_RECEIVED else self._world.rest(DATA_SUBJECT_REQUESTS.kind)
+                return await self._stop(Draft(known, self._world.clock()), decided, Observed())
         # What is about to be carried out is read from the apiserver: a step that was recorded is not done again.
         request = await self._peers.reader.fresh(DataSubjectRequest, key.name, key.namespace)
         if request is None or request.metadata.deletion_timestamp is not None:
             return None
         looks.about(request)
-        holder = self._world.turns.take(key.namespace, request.metadata.uid)
+        if request.spec.type is not RequestType.ERASE:
+            return await self._advance(request, request.metadata.uid)
+        alone = not awaiting_processors(request)
+        holder = self._world.turns.take(key.namespace, request.metadata.uid) if alone else ""
         try:
             return await self._advance(request, holder)
         finally:
@@ -102,9 +107,8 @@ class RequestController:
     async def _advance(self, request: DataSubjectRequest, holder: str) -> float | None:
         decided = without_looking(request, self._world.clock())
         if isinstance(decided, Rest):
-            looks.conclude(request, self._world.clock())
-            return None
-        draft = Draft(request)
+            return await self._watch_over(request)
+        draft = Draft(request, self._world.clock())
         if decided is not None:
             return await self._stop(draft, decided, Observed())
         try:
@@ -114,8 +118,7 @@ class RequestController:
             raise
 
     async def _run(self, draft: Draft, holder: str) -> float | None:
-        with span("observe", {}):
-            observed = await observe(self._peers.reader, self._peers.keys, draft.request, holder)
+        observed = await self._look(draft.request, holder)
         while True:
             decision = plan(draft.request, observed, self._world.clock())
             if not isinstance(decision, Run):
@@ -137,18 +140,58 @@ class RequestController:
             raise StepFailedError(run.step)
         if run.operation is Operation.CONFIRM_TRIM:  # the Tenant records what is destroyed, to see that it stays so
             self._world.wake(ObjectKey(TENANTS.kind, "", names.tenant_of(draft.request.metadata.namespace or "")))
+        if run.operation is Operation.CHECK_HOLDS_AGAIN:
+            observed = dataclasses.replace(observed, holds=finding.holds or (), rechecked=True)
         if run.operation in KEY_OPERATIONS:
             key = await self._peers.keys.state(draft.request.metadata.namespace or "")
             observed = dataclasses.replace(observed, key=key)
-        if step(draft.status, StepName.CERTIFICATE).state is StepState.DONE:
-            await draft.save(self._peers, self._recorder, progress.complete(draft.status))
+        if progress.finished(draft.request):
+            await draft.save(self._peers, self._recorder, progress.complete(draft.request))
             looks.conclude(draft.request, self._world.clock())
+            self._tell_who_is_lifted(draft.request)
+        elif finding.waiting is not None:  # nobody comes after this one who would write it down
+            await draft.save(self._peers, self._recorder, progress.in_progress(draft.status))
         return observed, finding.waiting
+
+    async def _look(self, request: DataSubjectRequest, holder: str) -> Observed:
+        with span("observe", {}):
+            return await observe(self._peers.reader, self._peers.keys, request, holder, self._world.clock())
+
+    async def _watch_over(self, request: DataSubjectRequest) -> float | None:
+        """See that a restriction or an objection stands where data is used, and take note when it was lifted.
+
+        Asking is applying: a data plane that was restored from before it learns of it again, here and nowhere else.
+        """
+        looks.conclude(request, self._world.clock())
+        limiting = request.spec.type in LIMITING and request.spec.lift is None
+        if not limiting or request.status.lifted_at is not None:
+            return None
+        finding, stands = await still_stands(self._peers, request)
+        if not stands and finding.result is not None:
+            draft = Draft(request, self._world.clock())
+            draft.status = draft.status.model_copy(update={"lifted_at": finding.result.observed_at})
+            await draft.save(self._peers, self._recorder, progress.complete(request))
+        return None
+
+    def _tell_who_is_lifted(self, request: DataSubjectRequest) -> None:
+        if request.spec.lift is not None:
+            namespace, name = request.metadata.namespace or "", request.spec.lift.request
+            self._world.wake(ObjectKey(DATA_SUBJECT_REQUESTS.kind, namespace, name))
+
+    def _tell_who_holds(self, request: DataSubjectRequest, observed: Observed) -> None:
+        """Each hold counts who waits for it. Told at every look: a hold whose status is right writes nothing."""
+        for name in observed.holds:
+            self._world.wake(ObjectKey(LEGAL_HOLDS.kind, request.metadata.namespace or "", name))
 
     async def _stop(self, draft: Draft, decision: Decision, observed: Observed) -> float | None:
         if isinstance(decision, Wait):
             await draft.save(self._peers, self._recorder, no(COMPLETE, decision.reason, decision.message))
-            return QUEUED_SECONDS if decision.reason == QUEUED else self._world.resync
+            self._tell_who_holds(draft.request, observed)
+            pause = QUEUED_SECONDS if decision.reason == QUEUED else self._world.resync
+            if decision.reason == NOT_YET_EXECUTABLE:
+                pause = self._world.rest(DATA_SUBJECT_REQUESTS.kind)
+            soonest = deadlines.seconds_to_next(draft.status, self._world.clock())
+            return pause if soonest is None else min(pause, soonest)
         namespace = draft.request.metadata.namespace or ""
         for other in observed.others:
             self._world.wake(ObjectKey(DATA_SUBJECT_REQUESTS.kind, namespace, other.name))

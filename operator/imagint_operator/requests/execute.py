@@ -1,4 +1,4 @@
-"""Carries out one operation of an erasure and answers what it found. Each is idempotent by the request's uid."""
+"""Carries out one operation of a request and answers what it found. Each is idempotent by the request's uid."""
 
 from __future__ import annotations
 
@@ -7,22 +7,36 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from imagint_operator import names
-from imagint_operator.api.requests import DataSubjectRequest, DataSubjectRequestStatus, Evidence, StepName, StepResult
+from imagint_operator.api.processors import DataProcessor
+from imagint_operator.api.requests import (
+    DataSubjectRequest,
+    DataSubjectRequestStatus,
+    Evidence,
+    RequestType,
+    StepName,
+)
+from imagint_operator.boundpolicies import policy_of
 from imagint_operator.dataplane.answers import Waiting
-from imagint_operator.dataplane.gateways import Gateways
+from imagint_operator.dataplane.gateways import NOT_COMMITTED, Gateways, Limits
 from imagint_operator.dataplane.prober import Prober
 from imagint_operator.errors import EvidenceRefusedError, KubeConflictError, VaultRefusedError
 from imagint_operator.keyrings import KeyRing
 from imagint_operator.kube.client import KubeClient
-from imagint_operator.kube.readers import Reader
+from imagint_operator.kube.readers import LiveReader, Reader
 from imagint_operator.kube.resources import CONFIG_MAPS
+from imagint_operator.recipients.protocols import Asking
+from imagint_operator.recipients.wire import Recipients
 from imagint_operator.requests import certificates, findings
 from imagint_operator.requests.observations import Observed, received_at
-from imagint_operator.requests.plan import Operation, step
-from imagint_operator.requests.progress import Finding
+from imagint_operator.requests.observe import standing
+from imagint_operator.requests.progress import LIFTED, Finding
+from imagint_operator.requests.steps import Operation, step
+from imagint_operator.terms import terms_of
 from imagint_operator.times import Clock
 from imagint_privacy import evidence as ev
 from imagint_privacy.keys.ports import KeyState, Signer
+
+STATES = {RequestType.RESTRICT: "Restricted", RequestType.OBJECT: "Objected"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +49,7 @@ class Peers:
     gateways: Gateways
     prober: Prober
     signer: Signer
+    recipients: Recipients
     issuer: certificates.Issuer
     clock: Clock
     new_salt: Callable[[], str]
@@ -42,7 +57,7 @@ class Peers:
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """One erasure at one moment."""
+    """One request at one moment."""
 
     request: DataSubjectRequest
     observed: Observed
@@ -68,6 +83,11 @@ class Erasure:
         return names.tenant_of(self.namespace)
 
     @property
+    def limit(self) -> str:
+        """What the data plane knows a restriction or an objection by: its own request's uid, or the lifted one's."""
+        return self.observed.lifted.metadata.uid if self.observed.lifted is not None else self.uid
+
+    @property
     def to_version(self) -> int:
         """The version that the survivors move to.
 
@@ -89,8 +109,55 @@ async def execute(peers: Peers, erasure: Erasure, operation: Operation) -> Findi
     return await _OPERATIONS[operation](peers, erasure)
 
 
-async def _check_holds(_peers: Peers, erasure: Erasure) -> Finding:
-    return findings.holds_checked(erasure.observed.key, upsert_disabled=erasure.observed.upsert_disabled)
+async def _check_holds(peers: Peers, erasure: Erasure) -> Finding:
+    seen, now = erasure.observed, peers.clock()
+    holds = await standing(LiveReader(peers.client), erasure.request, now)
+    return findings.holds_checked(seen.key, upsert_disabled=seen.upsert_disabled, holds=holds, at=now)
+
+
+async def _check_holds_again(peers: Peers, erasure: Erasure) -> Finding:
+    """What stands against it now, unless the data plane has committed: then a hold comes too late."""
+    holds = await standing(LiveReader(peers.client), erasure.request, peers.clock())
+    if holds and await peers.gateways.erasure_state(erasure.tenant, erasure.uid) not in NOT_COMMITTED:
+        return Finding(finished=False)
+    return Finding(finished=False, holds=holds)
+
+
+async def _give_back(_peers: Peers, _erasure: Erasure) -> Finding:
+    return Finding(finished=False, given_back=True)
+
+
+def _limits(request: DataSubjectRequest) -> Limits:
+    spec = request.spec
+    return Limits(
+        kind=spec.type.value,
+        subject=spec.subject,
+        categories=tuple(category.value for category in spec.scope.categories),
+        purposes=tuple(purpose.value for purpose in spec.purposes),
+        received_at=received_at(request),
+    )
+
+
+async def _apply(peers: Peers, erasure: Erasure) -> Finding:
+    limits = _limits(erasure.request)
+    return findings.limited(await peers.gateways.restrictions.apply(erasure.tenant, erasure.uid, limits))
+
+
+async def still_stands(peers: Peers, request: DataSubjectRequest) -> tuple[Finding, bool]:
+    """Ask the data plane for a restriction or an objection that was confirmed; one that it lost begins again."""
+    tenant = names.tenant_of(request.metadata.namespace or "")
+    answer = await peers.gateways.restrictions.apply(tenant, request.metadata.uid, _limits(request))
+    return findings.limited(answer), answer.state == STATES[request.spec.type]
+
+
+async def _lift(peers: Peers, erasure: Erasure) -> Finding:
+    return findings.limited(await peers.gateways.restrictions.lift(erasure.tenant, erasure.limit))
+
+
+async def _confirm(peers: Peers, erasure: Erasure) -> Finding:
+    answer = await peers.gateways.restrictions.show(erasure.tenant, erasure.limit)
+    wanted = LIFTED if erasure.request.spec.lift is not None else STATES[erasure.request.spec.type]
+    return findings.confirmed(answer, wanted, peers.clock())
 
 
 async def _fence(peers: Peers, erasure: Erasure) -> Finding:
@@ -173,13 +240,29 @@ async def _probe_after(peers: Peers, erasure: Erasure) -> Finding:
     return findings.probed(report)
 
 
-async def _tell_processors(_peers: Peers, _erasure: Erasure) -> Finding:
-    """No processor is registered in this version: there is nobody to tell, and the certificate names none."""
-    return Finding(result=StepResult())
+async def _tell_processors(peers: Peers, erasure: Erasure) -> Finding:
+    """One round: tell those who were not, ask those who were. With none there is nobody to tell."""
+    spec = erasure.request.spec
+    asking = Asking(
+        uid=erasure.uid,
+        tenant=erasure.tenant,
+        subject=spec.subject,
+        regulation=spec.regulation.value,
+        categories=tuple(category.value for category in spec.scope.categories),
+        received_at=received_at(erasure.request),
+        due_by=erasure.status.due_by,
+    )
+    processors = await peers.reader.all(DataProcessor)
+    entries, waiting = await peers.recipients.round(asking, processors, erasure.status.processors)
+    return findings.told(entries, waiting)
 
 
-async def _prepare(peers: Peers, _erasure: Erasure) -> Finding:
-    return Finding(finished=False, evidence=Evidence(salt=peers.new_salt()), completed_at=peers.clock())
+async def _prepare(peers: Peers, erasure: Erasure) -> Finding:
+    """What makes the certificate the same whenever it is made: the salt, the moment, the edition in force."""
+    tenant = erasure.observed.tenant
+    terms = terms_of(await policy_of(peers.reader, tenant)) if tenant is not None else None
+    evidence = Evidence(salt=peers.new_salt(), policy_version=terms.version if terms else None)
+    return Finding(finished=False, evidence=evidence, completed_at=peers.clock())
 
 
 async def _certify(peers: Peers, erasure: Erasure) -> Finding:
@@ -189,9 +272,8 @@ async def _certify(peers: Peers, erasure: Erasure) -> Finding:
     certificate = await _signed(text, peers)
     name, stored = await _stored(peers.client, request, certificate)
     await peers.gateways.complete(erasure.tenant, erasure.uid)
-    salt = status.evidence.salt if status.evidence else ""
-    evidence = Evidence(salt=salt, config_map=name, digest=ev.digest(stored))
-    return Finding(evidence=evidence)
+    prepared = status.evidence or Evidence(salt="")
+    return Finding(evidence=prepared.model_copy(update={"config_map": name, "digest": ev.digest(stored)}))
 
 
 async def _signed(text: bytes, peers: Peers) -> bytes:
@@ -240,5 +322,10 @@ _OPERATIONS: dict[Operation, Callable[[Peers, Erasure], Awaitable[Finding]]] = {
     Operation.TELL_PROCESSORS: _tell_processors,
     Operation.PREPARE_CERTIFICATE: _prepare,
     Operation.CERTIFY: _certify,
+    Operation.CHECK_HOLDS_AGAIN: _check_holds_again,
+    Operation.GIVE_BACK: _give_back,
+    Operation.APPLY: _apply,
+    Operation.LIFT: _lift,
+    Operation.CONFIRM: _confirm,
 }
 KEY_OPERATIONS = frozenset({Operation.ROTATE, Operation.RAISE_MINIMUM, Operation.TRIM})

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from datetime import datetime
 
-from imagint_operator.api.requests import Check, CheckState, Holding, KeyVersions, StepResult, StoreResult
-from imagint_operator.dataplane.answers import Caches, Commit, Copies, Fence, ProbeReport, Purge
+from imagint_operator.api.requests import (
+    Check,
+    CheckState,
+    Holding,
+    KeyVersions,
+    ProcessorProgress,
+    StepResult,
+    StoreResult,
+)
+from imagint_operator.dataplane.answers import Caches, Commit, Copies, Fence, ProbeReport, Purge, Restriction
+from imagint_operator.recipients.plan import finished
 from imagint_operator.requests.progress import Finding
 from imagint_privacy.keys.ports import KeyState
 
@@ -13,18 +24,21 @@ NOT_EXPORTABLE = "not-exportable"
 NO_PLAINTEXT_BACKUP = "no-plaintext-backup"
 UPSERT_DISABLED = "upsert-disabled"
 NO_LEGAL_HOLD = "no-legal-hold"
+LIMIT_CONFIRMED = "limit-confirmed"
 
 
-def holds_checked(key: KeyState | None, *, upsert_disabled: bool) -> Finding:
+def holds_checked(
+    key: KeyState | None, *, upsert_disabled: bool, holds: tuple[str, ...] = (), at: datetime | None = None
+) -> Finding:
     """Whether anything stands against the erasure, or would make its proof worthless."""
     checks = (
-        _check(NO_LEGAL_HOLD, True, "0 active holds"),
+        _check(NO_LEGAL_HOLD, not holds, f"{len(holds)} active holds"),
         _check(NOT_EXPORTABLE, key is not None and not key.exportable),
         _check(NO_PLAINTEXT_BACKUP, key is not None and not key.allow_plaintext_backup),
         _check(UPSERT_DISABLED, upsert_disabled),
     )
     failed = any(check.state is CheckState.FAILED for check in checks)
-    return Finding(failed=failed, result=StepResult(checks=checks))
+    return Finding(failed=failed, result=StepResult(checks=checks, active_holds=len(holds), observed_at=at))
 
 
 def fenced(answer: Fence) -> Finding:
@@ -108,6 +122,29 @@ def purged(answer: Purge) -> Finding:
     )
     left = any(store.remaining for store in answer.stores)
     return Finding(failed=left, result=StepResult(stores=stores))
+
+
+def limited(answer: Restriction) -> Finding:
+    """Since when a restriction or an objection stands, or when it ended, and the data plane's answer by its digest."""
+    digest = hashlib.sha256(json.dumps(answer.model_dump(mode="json"), sort_keys=True, separators=(",", ":")).encode())
+    since = answer.lifted_at or answer.since
+    return Finding(result=StepResult(observed_at=since, digest=f"sha256:{digest.hexdigest()}"))
+
+
+def confirmed(answer: Restriction, wanted: str, at: datetime) -> Finding:
+    """Whether the data plane, asked again, says what it must. It is recorded, not signed: nobody but us vouches."""
+    as_wanted = answer.state == wanted
+    found = limited(answer).result or StepResult()
+    checks = (_check(LIMIT_CONFIRMED, as_wanted, f"the data plane says {answer.state}"),)
+    result = found.model_copy(update={"checks": checks})
+    return Finding(failed=not as_wanted, result=result, completed_at=at if as_wanted else None)
+
+
+def told(entries: tuple[ProcessorProgress, ...], waiting: float | None) -> Finding:
+    """How far each processor is. Once the last one is, the request comes back for its turn: others went ahead."""
+    done = finished(entries)
+    pause = (0.0 if entries else None) if done else waiting
+    return Finding(finished=done, waiting=pause, processors=entries, result=StepResult() if done else None)
 
 
 def _check(name: str, passed: bool, detail: str = "") -> Check:

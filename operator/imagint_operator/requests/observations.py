@@ -1,4 +1,4 @@
-"""What an erasure's next step depends on, as plain data, and the pure rules of a tenant's line of erasures."""
+"""What a request's next step depends on, as plain data, and the pure rules of a tenant's line of erasures."""
 
 from __future__ import annotations
 
@@ -29,6 +29,12 @@ class Observed:
     upsert_disabled: bool = False
     others: tuple[Turn, ...] = ()
     busy: str = ""
+    holds: tuple[str, ...] = ()
+    """The legal holds that stand against it, as last seen."""
+    rechecked: bool = False
+    """Whether they were seen, in this look, after everything else was ready: only then may it commit."""
+    lifted: DataSubjectRequest | None = None
+    """The request that this one lifts."""
 
 
 def received_at(request: DataSubjectRequest) -> datetime:

@@ -12,19 +12,22 @@ from datetime import datetime
 from imagint_operator import names
 from imagint_operator.api.retention import RetentionStatus
 from imagint_operator.api.tenants import Tenant
+from imagint_operator.boundpolicies import policy_of
 from imagint_operator.conditions import Verdict, turned
+from imagint_operator.decisions import Wait
 from imagint_operator.errors import OperatorError, PermanentError
 from imagint_operator.kube import statuses
 from imagint_operator.kube.client import KubeClient
 from imagint_operator.kube.events import Recorder
-from imagint_operator.kube.readers import Reader
+from imagint_operator.kube.readers import LiveReader, Reader
 from imagint_operator.kube.resources import TENANTS, ObjectKey
 from imagint_operator.retention import progress
 from imagint_operator.retention.execute import KEY_OPERATIONS, Peers, Work, execute
 from imagint_operator.retention.observations import HOLDER, Observed
-from imagint_operator.retention.observe import observe
-from imagint_operator.retention.plan import Decision, Operation, Run, Wait, plan, recorded, without_looking
+from imagint_operator.retention.observe import observe, standing
+from imagint_operator.retention.plan import Decision, Operation, Run, plan, recorded, without_looking
 from imagint_operator.telemetry import looks
+from imagint_operator.terms import ruled
 from imagint_operator.turns import QUEUED, QUEUED_SECONDS
 from imagint_operator.world import World
 from imagint_privacy.tracing import span
@@ -67,6 +70,8 @@ class RetentionController:
         known = await self._reader.one(Tenant, key.name)
         if known is None:
             return None
+        policy = await policy_of(self._reader, known)
+        known = ruled(known, policy)
         decided = without_looking(Draft(known).planned, self._world.clock())
         if decided is not None and not isinstance(decided, Run):
             return await self._stop(Draft(known), decided)
@@ -74,7 +79,7 @@ class RetentionController:
         tenant = await self._reader.fresh(Tenant, key.name)
         if tenant is None:
             return None
-        draft = Draft(tenant)
+        draft = Draft(ruled(tenant, policy))
         while isinstance(decided := without_looking(draft.planned, self._world.clock()), Run):
             await self._record(draft, decided.operation)
         if decided is not None:
@@ -97,7 +102,7 @@ class RetentionController:
             raise
 
     async def _run(self, draft: Draft, holder: str) -> float | None:
-        observed = await observe(self._reader, self._peers.keys, draft.tenant, holder)
+        observed = await observe(self._reader, self._peers.keys, draft.tenant, holder, self._world.clock())
         while True:
             decision = plan(draft.planned, observed, self._world.clock())
             if not isinstance(decision, Run):
@@ -106,7 +111,7 @@ class RetentionController:
             if run is None or decision.operation in {Operation.SCHEDULE, Operation.DROP}:
                 await self._record(draft, decision.operation)
                 continue
-            work = Work(draft.tenant.name, run, observed.key)
+            work = Work(draft.tenant.name, run, observed.key, observed.excepted)
             observed, pause = await self._operate(draft, observed, work, decision.operation)
             if pause is not None:
                 return pause
@@ -128,6 +133,9 @@ class RetentionController:
             looks.conclude_run(work.run.id, said, work.run.started_at, self._world.clock())
         if operation is Operation.CONFIRM_TRIM:  # the Tenant records what is destroyed, to see that it stays so
             self._world.wake(ObjectKey(TENANTS.kind, "", work.tenant))
+        if operation is Operation.BEGIN:  # counting takes a while: a hold that came meanwhile must be seen
+            held = await standing(LiveReader(self._client), draft.tenant, self._world.clock())
+            observed = dataclasses.replace(observed, holds=held.holds, excepted=held.excepted)
         if operation in KEY_OPERATIONS:
             observed = dataclasses.replace(observed, key=await self._peers.keys.state(work.key_name))
         return observed, finding.waiting

@@ -36,6 +36,7 @@ class Work:
     tenant: str
     run: RetentionRun
     key: KeyState | None
+    excepted: tuple[str, ...] = ()
 
     @property
     def key_name(self) -> str:
@@ -83,7 +84,8 @@ async def execute(peers: Peers, work: Work, operation: Operation) -> Finding:
 
 
 async def _begin(peers: Peers, work: Work) -> Finding:
-    return findings.begun(await peers.runs.begin(work.tenant, work.run.id, findings.terms(work.run.rules)))
+    terms = findings.terms(work.run.rules)
+    return findings.begun(await peers.runs.begin(work.tenant, work.run.id, terms, work.excepted), work.excepted)
 
 
 async def _record_versions(_peers: Peers, work: Work) -> Finding:

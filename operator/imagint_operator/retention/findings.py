@@ -9,6 +9,7 @@ from typing import Any
 from imagint_operator.api.requests import KeyVersions
 from imagint_operator.api.retention import RetentionCount, RetentionRule, RetentionRun, RetentionStep
 from imagint_operator.dataplane.answers import Caches, Commit, Copies, Purge, Retention
+from imagint_operator.legalholds import digest
 from imagint_privacy.keys.ports import KeyState
 
 COUNTING = "Counting"
@@ -44,13 +45,14 @@ def terms(rules: tuple[RetentionRule, ...]) -> dict[str, dict[str, int]]:
     }
 
 
-def begun(answer: Retention) -> Finding:
-    """What is due. Nothing: the run ends without a rotation. Not all counted yet: ask again."""
+def begun(answer: Retention, excepted: tuple[str, ...] = ()) -> Finding:
+    """What is due, of all but the excepted. Nothing: it ends without a rotation. Still counting: ask again."""
     if answer.state == COUNTING:
         return Finding(waiting=0.0)
     due = any(answer.counts.due.values()) and answer.state != _COMPLETE
     return Finding(
-        RetentionStep.ROTATE if due else RetentionStep.COMPLETE, {"rules_digest": f"sha256:{answer.rules_digest}"}
+        RetentionStep.ROTATE if due else RetentionStep.COMPLETE,
+        {"rules_digest": f"sha256:{answer.rules_digest}", "excepted_digest": digest(excepted)},
     )
 
 

@@ -16,3 +16,7 @@ class Observed:
     key: KeyState | None = None
     erasures: tuple[str, ...] = ()
     busy: str = ""
+    holds: tuple[str, ...] = ()
+    """The legal holds over everybody of the tenant."""
+    excepted: tuple[str, ...] = ()
+    """The subjects under a legal hold, by handle."""

@@ -7,6 +7,8 @@ Rule 3: nothing is destroyed before the new tree is in every copy and out of eve
 Rule 4: erasures go first: a run neither begins nor goes on while one wants the tenant to itself, unless the run has
         rotated and not trimmed. Then the erasures wait for it.
 Rule 5: new rules wait for the next slot. A run begun with other rules is dropped while its key is not rotated.
+Rule 6: a legal hold over the tenant stops runs; the subjects of other holds are excepted. A run counted before a hold
+        came or went is dropped while its key is not rotated; after that a hold comes too late for it.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from enum import StrEnum
 
 from imagint_operator.api.retention import RetentionRun, RetentionStatus, RetentionStep
 from imagint_operator.api.tenants import Tenant, TenantState
+from imagint_operator.decisions import Rest, Wait
+from imagint_operator.legalholds import HELD, digest, named
 from imagint_operator.retention.observations import HOLDER, Observed
 from imagint_operator.retention.slots import slot_after
 from imagint_operator.rotations import BEHIND_MESSAGE, KEY_BEHIND, KEY_MISSING, MISSING_MESSAGE, rotation, trimming
@@ -44,26 +48,14 @@ class Operation(StrEnum):
     COMPLETE = "Complete"
 
 
+MOST_EXCEPTED = 10_000  # what a Gateway takes
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """Do this."""
 
     operation: Operation
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Something has to be done and cannot be now, for this reason."""
-
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Rest:
-    """Nothing has to be done before this moment; None: not before somebody writes rules."""
-
-    until: datetime | None = None
 
 
 Decision = Run | Wait | Rest
@@ -85,6 +77,8 @@ def plan(tenant: Tenant, observed: Observed, now: datetime) -> Decision:
     run = recorded(tenant).current
     if waiting := _not_its_turn(run, observed):
         return waiting
+    if decided := _held(run, observed):
+        return decided
     return _next(tenant, run, observed.key) if run is not None else Run(Operation.START)
 
 
@@ -124,6 +118,19 @@ def _not_its_turn(run: RetentionRun | None, observed: Observed) -> Wait | None:
     if observed.erasures and not retention_has_key(run):
         return Wait(QUEUED, f"erasure {observed.erasures[0]} of this tenant goes first")
     return None
+
+
+def _held(run: RetentionRun | None, observed: Observed) -> Decision | None:
+    """Rule 6."""
+    if run is not None and run.key_versions is not None:
+        return None
+    if observed.holds:
+        return Wait(HELD, f"legal hold {named(observed.holds)} stands against forgetting anything of this tenant")
+    if len(observed.excepted) > MOST_EXCEPTED:
+        return Wait(HELD, f"more than {MOST_EXCEPTED} subjects are under legal hold: no run can leave out so many")
+    counted = run is not None and run.step is RetentionStep.ROTATE
+    stale = run is not None and counted and run.excepted_digest != digest(observed.excepted)
+    return Run(Operation.DROP) if stale else None
 
 
 def _next(tenant: Tenant, run: RetentionRun, key: KeyState | None) -> Decision:

@@ -18,6 +18,7 @@ from imagint_operator.tenants.observe import Observer
 from imagint_operator.tenants.plan import plan
 from imagint_operator.tenants.shredding import RemoveFinalizer, begun, shred_at
 from imagint_operator.tenants.status import GATEWAY_READY, READY, own, status
+from imagint_operator.terms import POLICY_BOUND, binding_of
 from imagint_operator.turns import retention_of
 from imagint_operator.world import World
 from imagint_privacy.tracing import span
@@ -56,7 +57,9 @@ class TenantController:
         await self._tell_drift(tenant, drifted(tenant, before, actions, observed))
         after = status(tenant, observed, self._world.clock())
         await self._settle(tenant, after, acted=bool(actions))
-        if tenant.spec.retention or tenant.status.retention is not None:
+        if tenant.spec.policy_ref is not None or find(tenant.status.conditions, POLICY_BOUND) is not None:
+            self._world.wake(binding_of(tenant.name))
+        if tenant.spec.retention or tenant.spec.policy_ref is not None or tenant.status.retention is not None:
             self._world.wake(retention_of(tenant.name))
         return self._again(tenant, after, observed)
 

@@ -6,32 +6,32 @@ import asyncio
 import dataclasses
 
 from imagint_operator import names
+from imagint_operator.api.holds import LegalHold
 from imagint_operator.api.requests import DataSubjectRequest
 from imagint_operator.api.tenants import Tenant
 from imagint_operator.dataplane.gateways import Gateways
 from imagint_operator.errors import OperatorError
 from imagint_operator.keyrings import KeyRing
 from imagint_operator.kube.client import KubeClient
-from imagint_operator.kube.readers import Reader
+from imagint_operator.kube.readers import LiveReader, Reader
 from imagint_operator.kube.resources import NAMESPACES
+from imagint_operator.legalholds import in_force
 from imagint_operator.serve.views import ServeView
 from imagint_operator.tenants import walls
-from imagint_operator.tenants.holds import Holds, no_holds
 from imagint_operator.tenants.observations import GatewayView, KeyView, Object, Observed, destroyed_by
 from imagint_operator.tenants.places import storage_taken
+from imagint_operator.times import Clock
 
 
 class Observer:
     """Gathers, in parallel, what the plan needs."""
 
-    def __init__(
-        self, client: KubeClient, reader: Reader, keys: KeyRing, gateways: Gateways, holds: Holds = no_holds
-    ) -> None:
+    def __init__(self, client: KubeClient, reader: Reader, keys: KeyRing, gateways: Gateways, clock: Clock) -> None:
         self._client = client
         self.reader = reader
         self._keys = keys
         self._gateways = gateways
-        self._holds = holds
+        self._clock = clock
 
     async def observe(self, tenant: Tenant, view: ServeView | None) -> Observed:
         """Look at the namespace, its contents, the key and the Gateway."""
@@ -44,7 +44,7 @@ class Observer:
             self._namespace(name), self._key(tenant, name), self._gateway(tenant, view), contents
         )
         leaving = tenant.metadata.deletion_timestamp is not None
-        holds = await self._holds(name) if leaving else ()
+        holds = await self._standing(name) if leaving else ()
         seen = Observed(namespace, dict(zip(wanted, found, strict=True)), key, gateway, holds)
         return dataclasses.replace(seen, storage_of=await self._storage_of(tenant))
 
@@ -52,6 +52,11 @@ class Observer:
         """One that is not kept is asked for: what is kept are only those that carry our label."""
         found = await self.reader.get(NAMESPACES, name)
         return found if found is not None else await self._client.get(NAMESPACES, name)
+
+    async def _standing(self, namespace: str) -> tuple[str, ...]:
+        """The legal holds in force, read from the apiserver itself: what comes next cannot be undone."""
+        holds = await LiveReader(self._client).all(LegalHold, namespace)
+        return tuple(sorted(hold.name for hold in holds if in_force(hold, self._clock())))
 
     async def _storage_of(self, tenant: Tenant) -> str | None:
         """Whose place it is; asked only of a Tenant that names one and does not have it yet."""

@@ -8,7 +8,7 @@ from imagint_operator import names
 from imagint_operator.api.base import Condition
 from imagint_operator.api.deletion import DeletionStatus
 from imagint_operator.api.tenants import Compute, KeyStatus, Tenant, TenantState, TenantStatus
-from imagint_operator.conditions import Verdict, merged, no, unknown, yes
+from imagint_operator.conditions import Verdict, find, merged, no, unknown, yes
 from imagint_operator.kube.differences import up_to_date
 from imagint_operator.kube.resources import RESOURCE_QUOTAS
 from imagint_operator.serve.ports import AppStatus
@@ -19,6 +19,7 @@ from imagint_operator.tenants.observations import Observed
 from imagint_operator.tenants.plan import behind, conflict, destroyed_below, terminating
 from imagint_operator.tenants.quotas import exceeded
 from imagint_operator.tenants.shredding import begun, shred_at
+from imagint_operator.terms import POLICY_BOUND, REGION_NOT_IN_POLICY
 
 READY = "Ready"
 NAMESPACE_READY = "NamespaceReady"
@@ -100,6 +101,9 @@ def _ready(tenant: Tenant, observed: Observed, namespace: Verdict, key: Verdict,
     for part in (namespace, key):
         if not part.holds:
             return no(READY, part.reason, part.message)
+    policy = find(tenant.status.conditions, POLICY_BOUND)
+    if tenant.spec.policy_ref is not None and policy is not None and policy.reason == REGION_NOT_IN_POLICY:
+        return no(READY, policy.reason, policy.message)
     if tenant.spec.state is TenantState.SUSPENDED:
         return yes(READY, "Suspended", "namespace and key stand; generations are refused, rights are served")
     return yes(READY, "Ready", "namespace and key stand")

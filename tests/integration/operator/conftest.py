@@ -49,6 +49,10 @@ PATHS = {
     "tenant": f"{IMAGINT}/tenants",
     "modeldeployment": IMAGINT + "/namespaces/{namespace}/modeldeployments",
     "dsr": IMAGINT + "/namespaces/{namespace}/datasubjectrequests",
+    "legalhold": IMAGINT + "/namespaces/{namespace}/legalholds",
+    "breach": f"{IMAGINT}/breachincidents",
+    "policy": f"{IMAGINT}/privacypolicies",
+    "processor": f"{IMAGINT}/dataprocessors",
     "namespace": "/api/v1/namespaces",
     "configmap": "/api/v1/namespaces/{namespace}/configmaps",
     "resourcequota": "/api/v1/namespaces/{namespace}/resourcequotas",
@@ -67,7 +71,14 @@ class Cluster:
 
     def refused(self, manifest: dict[str, Any], *arguments: str) -> str:
         """What a person sees when the apiserver refuses; fails when it does not."""
-        command = self.stack.kubectl_command("apply", "-f", "-", *arguments)
+        return self._refused(manifest, "apply", *arguments)
+
+    def refused_replacement(self, manifest: dict[str, Any]) -> str:
+        """What a person sees who replaces the whole object."""
+        return self._refused(manifest, "replace")
+
+    def _refused(self, manifest: dict[str, Any], verb: str, *arguments: str) -> str:
+        command = self.stack.kubectl_command(verb, "-f", "-", *arguments)
         done = subprocess.run(
             command, input=json.dumps(manifest), capture_output=True, text=True, timeout=30, check=False
         )
@@ -238,9 +249,10 @@ def _put_under(made: composition.Assembly, blade: Guillotine) -> None:
     for name in ("apply", "apply_status", "create", "delete"):
         setattr(made.client, name, _cuttable(getattr(made.client, name), name, blade))
     controller: Any = made.controllers["DataSubjectRequest"]
-    for peer in (controller._peers.gateways, controller._peers.gateways.retention, controller._peers.prober):
-        for name in ("begin", "fence", "commit", "copy", "drop_caches", "purge", "complete", "before", "after",
-                     "tenant_before", "tenant_after"):  # fmt: skip
+    gateways = controller._peers.gateways
+    for peer in (gateways, gateways.retention, gateways.restrictions, controller._peers.prober):
+        for name in ("begin", "apply", "lift", "fence", "commit", "copy", "drop_caches", "purge", "complete", "before",
+                     "after", "tenant_before", "tenant_after"):  # fmt: skip
             if hasattr(peer, name):
                 setattr(peer, name, _cuttable(getattr(peer, name), name, blade))
 

@@ -79,7 +79,7 @@ def test_no_field_of_a_spec_is_a_boolean_and_no_status_has_a_phase(definition: D
 def test_people_see_a_top_condition_and_an_age(definition: Definition) -> None:
     spec = manifest(definition)["spec"]
     columns = [column["name"] for column in spec["versions"][0]["additionalPrinterColumns"]]
-    assert {"Ready", "Complete"} & set(columns)
+    assert {"Ready", "Complete", "Active"} & set(columns)
     assert columns[-1] == "Age"
     assert spec["names"]["categories"] == ["imagint"]
     assert spec["versions"][0]["subresources"] == {"status": {}}

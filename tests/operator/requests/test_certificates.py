@@ -78,7 +78,7 @@ def erased(request_: DataSubjectRequest, now: datetime) -> DataSubjectRequestSta
         StepName.PROCESSORS: Finding(),
         StepName.CERTIFICATE: Finding(finished=False, evidence=Evidence(salt="0" * 64), completed_at=now),
     }
-    status = progress.begun(request_)
+    status = progress.begun(request_, now)
     for name, finding in found.items():
         status = progress.advanced(status, name, finding, now)
     return status
@@ -95,8 +95,8 @@ def test_an_erasure_can_be_stated_and_is_the_same_after_a_crash(
 
 
 def test_that_nothing_was_held_can_be_stated(request_: DataSubjectRequest, now: datetime) -> None:
-    status = progress.begun(request_)
-    status = progress.advanced(status, StepName.HOLD_CHECK, Finding(result=StepResult()), now)
+    status = progress.begun(request_, now)
+    status = progress.advanced(status, StepName.HOLD_CHECK, Finding(result=StepResult(active_holds=0)), now)
     status = progress.advanced(status, StepName.FENCE, Finding(nothing_held=True, result=StepResult()), now)
     prepared = Finding(finished=False, evidence=Evidence(salt="0" * 64), completed_at=now)
     status = progress.advanced(status, StepName.CERTIFICATE, prepared, now)

@@ -24,15 +24,21 @@ from imagint_operator.api.requests import (
     StepState,
 )
 from imagint_operator.api.tenants import Tenant
+from imagint_operator.decisions import Rest, Wait
 from imagint_operator.requests import progress
 from imagint_operator.requests.observations import Observed, Turn, turn
-from imagint_operator.requests.plan import Operation, Rest, Run, Wait, plan
+from imagint_operator.requests.plan import plan
 from imagint_operator.requests.progress import Finding
+from imagint_operator.requests.steps import ERASURE, Operation, Run
 from imagint_operator.turns import in_line
 from imagint_privacy.keys.ports import KeyState
 
 Make = Callable[..., DataSubjectRequest]
 KEY = KeyState("tenant-acme", 1, 1, 0, 0, exportable=False, allow_plaintext_backup=False, deletion_allowed=False)
+WHOLE_ERASURE = [
+    operation for operation in Operation
+    if operation not in {Operation.GIVE_BACK, Operation.APPLY, Operation.LIFT, Operation.CONFIRM}
+]  # fmt: skip
 DESTRUCTIVE = {Operation.RAISE_MINIMUM, Operation.TRIM}
 
 
@@ -47,11 +53,11 @@ def with_status(request: DataSubjectRequest, **changes: Any) -> DataSubjectReque
 
 def steps(*done: StepName, running: StepName | None = None) -> tuple[Step, ...]:
     states = dict.fromkeys(done, StepState.DONE) | ({running: StepState.RUNNING} if running else {})
-    return tuple(Step(name=name, state=states.get(name, StepState.PENDING)) for name in StepName)
+    return tuple(Step(name=name, state=states.get(name, StepState.PENDING)) for name in ERASURE)
 
 
 def up_to(last: StepName) -> tuple[StepName, ...]:
-    names = list(StepName)
+    names = list(ERASURE)
     return tuple(names[: names.index(last)])
 
 
@@ -64,6 +70,8 @@ def carried_out(request: DataSubjectRequest, observed: Observed, run: Run, now: 
             finding = Finding(
                 finished=False, key_versions=KeyVersions(from_=key.latest_version, to=key.latest_version + 1)
             )
+        case Operation.CHECK_HOLDS_AGAIN:
+            finding = Finding(finished=False, holds=())
         case Operation.ROTATE:
             finding = Finding(finished=False)
             key = replace(key, latest_version=key.latest_version + 1)
@@ -76,28 +84,29 @@ def carried_out(request: DataSubjectRequest, observed: Observed, run: Run, now: 
         case Operation.PREPARE_CERTIFICATE:
             finding = Finding(finished=False, evidence=Evidence(salt="0" * 64), completed_at=now)
     status = progress.advanced(progress.running(request.status, run.step, now), run.step, finding, now)
-    return request.model_copy(update={"status": status}), replace(observed, key=key)
+    rechecked = observed.rechecked or run.operation is Operation.CHECK_HOLDS_AGAIN
+    return request.model_copy(update={"status": status}), replace(observed, key=key, rechecked=rechecked)
 
 
 def test_a_whole_erasure_in_order(make_request: Make, observed: Observed, now: datetime) -> None:
     request = make_request()
     operations: list[Operation] = []
-    request = request.model_copy(update={"status": progress.begun(request)})
+    request = request.model_copy(update={"status": progress.begun(request, now)})
     while len(operations) < 30 and isinstance(run := plan(request, observed, now), Run):
         operations.append(run.operation)
         if run.operation is Operation.CERTIFY:
             break
         request, observed = carried_out(request, observed, run, now)
-    assert operations == list(Operation)
+    assert operations == WHOLE_ERASURE
 
 
 def test_a_finished_request_plans_nothing(make_request: Make, observed: Observed, now: datetime) -> None:
     request = make_request()
-    status = progress.judged(request, progress.begun(request), progress.complete(request.status), now)
+    status = progress.judged(request, progress.begun(request, now), progress.complete(request), now)
     assert plan(request.model_copy(update={"status": status}), observed, now) == Rest()
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, id=name.value) for name in StepName])
+@pytest.mark.parametrize("name", [pytest.param(name, id=name.value) for name in ERASURE])
 def test_a_crash_in_a_step_takes_it_up_again(
     make_request: Make, observed: Observed, now: datetime, name: StepName
 ) -> None:
@@ -184,7 +193,7 @@ def test_nothing_is_destroyed_before_the_new_tree_is_safe(
     key: KeyState,
 ) -> None:
     """Safety, over any recorded status, even one that no honest run can produce, and any state of the key."""
-    recorded = tuple(Step(name=name, state=state) for name, state in zip(StepName, states, strict=True))
+    recorded = tuple(Step(name=name, state=state) for name, state in zip(ERASURE, states, strict=True))
     pair = KeyVersions(from_=versions[0], to=versions[1]) if versions else None
     request = with_status(make_request(), steps=recorded, key_versions=pair)
     decision = plan(request, replace(observed, key=key), now)
@@ -283,10 +292,12 @@ def test_a_namespace_without_a_tenant_waits(make_request: Make, now: datetime) -
 def test_a_tenant_on_its_way_out_starts_no_erasure_but_ends_one(
     make_request: Make, make_tenant: Callable[..., Tenant], observed: Observed, now: datetime
 ) -> None:
-    leaving = replace(
-        observed, tenant=make_tenant(deletionTimestamp=now.isoformat()), key=replace(KEY, latest_version=2)
-    )
+    begun_to_end = {"deletion": {"step": "Drain", "startedAt": now.isoformat()}}
+    gone = make_tenant(status=begun_to_end, deletionTimestamp=now.isoformat())
+    leaving = replace(observed, tenant=gone, key=replace(KEY, latest_version=2))
     assert isinstance(plan(make_request(), leaving, now), Wait)
+    kept = replace(leaving, tenant=make_tenant(deletionTimestamp=now.isoformat()))  # its deletion is refused
+    assert isinstance(plan(make_request(), kept, now), Run)
     begun = with_status(make_request(), steps=steps(*up_to(StepName.COMMIT)), key_versions=KeyVersions(from_=1, to=2))
     assert isinstance(plan(begun, leaving, now), Run)
 
@@ -294,21 +305,21 @@ def test_a_tenant_on_its_way_out_starts_no_erasure_but_ends_one(
 class TestProgress:
     """How the record moves."""
 
-    def test_the_clock_is_written_at_first_sight(self, make_request: Make) -> None:
-        status = progress.begun(make_request())
+    def test_the_clock_is_written_at_first_sight(self, make_request: Make, now: datetime) -> None:
+        status = progress.begun(make_request(), now)
         assert status.due_by is not None
         assert [step.state for step in status.steps] == [StepState.PENDING] * 12
 
     def test_nothing_held_skips_to_the_certificate(self, make_request: Make, observed: Observed, now: datetime) -> None:
         request = make_request()
-        status = progress.advanced(progress.begun(request), StepName.HOLD_CHECK, Finding(), now)
+        status = progress.advanced(progress.begun(request, now), StepName.HOLD_CHECK, Finding(), now)
         status = progress.advanced(status, StepName.FENCE, Finding(nothing_held=True, result=StepResult(paths=0)), now)
         decision = plan(request.model_copy(update={"status": status}), observed, now)
         assert decision == Run(StepName.CERTIFICATE, Operation.PREPARE_CERTIFICATE)
-        assert progress.complete(status).reason == "NothingHeld"
+        assert progress.complete(request.model_copy(update={"status": status})).reason == "NothingHeld"
 
     def test_a_step_keeps_the_time_it_was_first_begun(self, make_request: Make, now: datetime) -> None:
-        status = progress.running(progress.begun(make_request()), StepName.FENCE, now)
+        status = progress.running(progress.begun(make_request(), now), StepName.FENCE, now)
         again = progress.running(status, StepName.FENCE, now + timedelta(hours=1))
         assert again == status
 
@@ -319,7 +330,7 @@ class TestProgress:
             verdict = progress.in_progress(status)
             return progress.judged(request, status, verdict, now).conditions[1].status.value
 
-        status = progress.begun(request).model_copy(update={"key_versions": KeyVersions(from_=1, to=2)})
+        status = progress.begun(request, now).model_copy(update={"key_versions": KeyVersions(from_=1, to=2)})
         assert destroyed(status) == "False"
         assert destroyed(progress.advanced(status, StepName.TRIM, Finding(), now)) == "True"
 

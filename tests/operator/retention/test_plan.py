@@ -16,10 +16,11 @@ from imagint_operator.api.requests import KeyVersions
 from imagint_operator.api.retention import RetentionRun, RetentionStatus, RetentionStep
 from imagint_operator.api.tenants import Tenant
 from imagint_operator.dataplane.answers import Commit, Purge, Retention
+from imagint_operator.decisions import Rest, Wait
 from imagint_operator.retention import findings, progress
 from imagint_operator.retention.findings import Finding
 from imagint_operator.retention.observations import HOLDER, Observed
-from imagint_operator.retention.plan import Operation, Rest, Run, Wait, plan, recorded
+from imagint_operator.retention.plan import Operation, Run, plan, recorded
 from imagint_privacy.keys.ports import KeyState
 
 At = Callable[..., Tenant]

@@ -11,8 +11,9 @@ import pytest
 from imagint_operator.api.requests import KeyVersions
 from imagint_operator.api.retention import RetentionOutcome, RetentionRule, RetentionStatus, RetentionStep
 from imagint_operator.api.tenants import Tenant
+from imagint_operator.decisions import Rest, Wait
 from imagint_operator.retention import progress
-from imagint_operator.retention.plan import Operation, Rest, Run, Wait, recorded, without_looking
+from imagint_operator.retention.plan import Operation, Run, recorded, without_looking
 from imagint_privacy.keys.ports import KeyState
 
 At = Callable[..., Tenant]

@@ -12,10 +12,11 @@ import pytest
 from imagint_operator.api.requests import DataSubjectRequest, KeyVersions, Step, StepName, StepState
 from imagint_operator.api.retention import RetentionOutcome, RetentionStep
 from imagint_operator.api.tenants import Tenant
+from imagint_operator.decisions import Wait
 from imagint_operator.requests import observations as erasures
 from imagint_operator.requests import plan as erasure_plan
 from imagint_operator.retention.observations import Observed
-from imagint_operator.retention.plan import Operation, Run, Wait, plan, recorded
+from imagint_operator.retention.plan import Operation, Run, plan, recorded
 from imagint_operator.tenants.observations import KeyView
 from imagint_operator.tenants.observations import Observed as TenantObserved
 from imagint_operator.tenants.plan import destroyed_below
@@ -47,11 +48,11 @@ class TestTurns:
         seen = Observed(replace(KEY, latest_version=2), erasures=("ada",))
         retention_waits = isinstance(plan(run, seen, now), Wait)
         decided = erasure_plan.plan(make_request(), erasures.Observed(run, KEY, upsert_disabled=True), now)
-        erasure_waits = isinstance(decided, erasure_plan.Wait)
+        erasure_waits = isinstance(decided, Wait)
         assert retention_waits is not erasure_waits
         has_key = step in {RetentionStep.COMMIT, RetentionStep.COPY, RetentionStep.DROP_CACHES, RetentionStep.TRIM}
         assert erasure_waits is has_key
-        if isinstance(decided, erasure_plan.Wait):
+        if isinstance(decided, Wait):
             assert decided.reason == "Queued"
 
     def test_recorded_versions_hold_the_key_even_if_nothing_was_rotated_yet(
@@ -59,7 +60,7 @@ class TestTurns:
     ) -> None:
         run = at(tenant, RetentionStep.ROTATE, key_versions=VERSIONS)
         decided = erasure_plan.plan(make_request(), erasures.Observed(run, KEY, upsert_disabled=True), now)
-        assert isinstance(decided, erasure_plan.Wait)
+        assert isinstance(decided, Wait)
         assert plan(run, Observed(KEY, erasures=("ada",)), now) == Run(Operation.ROTATE)
 
     def test_while_an_erasure_is_in_work_retention_waits(self, tenant: Tenant, now: datetime) -> None:

@@ -13,7 +13,6 @@ from imagint_operator.api.tenants import Tenant
 from imagint_operator.errors import KubeForbiddenError
 from imagint_operator.kube.resources import ObjectKey
 from imagint_operator.tenants import certificates, drift, walls
-from imagint_operator.tenants.holds import standing
 from imagint_operator.tenants.leftovers import remaining
 from imagint_operator.tenants.observations import KeyView, Observed
 from imagint_operator.tenants.places import storage_taken
@@ -179,23 +178,6 @@ def test_a_wall_that_the_apiserver_refuses_is_named(make_tenant: MakeTenant, now
 
 
 NOW = datetime.fromisoformat("2026-11-23T12:00:00Z")
-
-
-@pytest.mark.parametrize(
-    ("hold", "stands"),
-    [
-        pytest.param({"spec": {}}, True, id="without an end"),
-        pytest.param({"spec": {"until": "2027-01-01T00:00:00Z"}}, True, id="until later"),
-        pytest.param({"spec": {"until": "2026-01-01T00:00:00Z"}}, False, id="over"),
-        pytest.param({"spec": {"until": "soon"}}, True, id="an end that cannot be read"),
-        pytest.param({}, True, id="nothing is said"),
-    ],
-)
-def test_which_holds_stand(hold: dict[str, Any], stands: bool) -> None:
-    named = {"metadata": {"name": "case-7"}, **hold}
-    assert standing([named], NOW) == (("case-7",) if stands else ())
-    lifted = {**named, "metadata": {"name": "case-7", "deletionTimestamp": "2026-11-23T11:00:00Z"}}
-    assert standing([lifted], NOW) == ()
 
 
 def condition(type_: str, message: str, status_: str = "True") -> dict[str, str]:

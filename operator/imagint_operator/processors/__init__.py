@@ -1,0 +1,1 @@
+"""`DataProcessor` → whether erasures can be passed on to it."""

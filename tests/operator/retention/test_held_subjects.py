@@ -1,0 +1,83 @@
+"""Retention under legal holds: over everybody it waits, over one it leaves them out, and a stale count is dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from imagint_operator.api.requests import KeyVersions
+from imagint_operator.api.retention import RetentionStep
+from imagint_operator.api.tenants import Tenant
+from imagint_operator.dataplane.answers import Retention
+from imagint_operator.decisions import Wait
+from imagint_operator.legalholds import digest
+from imagint_operator.retention import findings
+from imagint_operator.retention.observations import Observed
+from imagint_operator.retention.plan import MOST_EXCEPTED, Operation, Run, plan
+from imagint_privacy.keys.ports import KeyState
+
+At = Callable[..., Tenant]
+ADA, BOB = ("subj-" + letter * 26 for letter in "ab")
+KEY = KeyState("tenant-acme", 1, 1, 0, 0, exportable=False, allow_plaintext_backup=False, deletion_allowed=False)
+VERSIONS = KeyVersions(from_=1, to=2)
+
+
+@pytest.mark.parametrize(
+    ("step", "fields"),
+    [
+        pytest.param(None, {}, id="before a run begins"),
+        pytest.param(RetentionStep.BEGIN, {}, id="while it counts"),
+        pytest.param(RetentionStep.ROTATE, {"key_versions": None}, id="once it has counted"),
+    ],
+)
+def test_a_hold_over_everybody_stops_a_run_that_has_not_rotated(
+    tenant: Tenant, at: At, now: datetime, step: RetentionStep | None, fields: dict[str, Any]
+) -> None:
+    seen = at(tenant, step, **fields) if step is not None else tenant
+    decision = plan(seen, Observed(KEY, holds=("court",)), now)
+    assert isinstance(decision, Wait)
+    assert (decision.reason, "court" in decision.message) == ("Held", True)
+
+
+@pytest.mark.parametrize("step", [RetentionStep.COMMIT, RetentionStep.COPY, RetentionStep.PURGE])
+def test_a_run_that_has_rotated_is_carried_to_its_end(
+    tenant: Tenant, at: At, now: datetime, step: RetentionStep
+) -> None:
+    seen = at(tenant, step, key_versions=VERSIONS)
+    assert isinstance(plan(seen, Observed(replace(KEY, latest_version=2), holds=("court",)), now), Run)
+
+
+@pytest.mark.parametrize(
+    ("counted", "held", "expected"),
+    [
+        pytest.param((), (), Operation.RECORD_VERSIONS, id="nobody is held"),
+        pytest.param((ADA,), (ADA,), Operation.RECORD_VERSIONS, id="counted without the one who is held"),
+        pytest.param((), (ADA,), Operation.DROP, id="a hold came after the count"),
+        pytest.param((ADA,), (ADA, BOB), Operation.DROP, id="another hold came after the count"),
+        pytest.param((ADA,), (), Operation.DROP, id="a hold ended after the count"),
+    ],
+)
+def test_a_count_of_before_a_hold_is_not_used(
+    tenant: Tenant, at: At, now: datetime, counted: tuple[str, ...], held: tuple[str, ...], expected: Operation
+) -> None:
+    seen = at(tenant, RetentionStep.ROTATE, key_versions=None, excepted_digest=digest(counted))
+    assert plan(seen, Observed(KEY, excepted=held), now) == Run(expected)
+
+
+def test_more_than_a_gateway_can_leave_out_is_waited_for(tenant: Tenant, now: datetime) -> None:
+    decision = plan(tenant, Observed(KEY, excepted=tuple(f"subj-{n}" for n in range(MOST_EXCEPTED + 1))), now)
+    assert isinstance(decision, Wait)
+    assert decision.reason == "Held"
+
+
+def test_what_was_left_out_is_recorded_as_a_digest_without_a_handle() -> None:
+    answer = Retention.model_validate(
+        {"request": "r", "state": "Begun", "rules_digest": "ab" * 32, "counts": {"due": {"images": 1}}}
+    )
+    changes = findings.begun(answer, (ADA,)).changes
+    assert changes["excepted_digest"] == digest((ADA,))
+    assert "subj-" not in str(changes)
