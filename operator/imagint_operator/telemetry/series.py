@@ -62,7 +62,7 @@ ERASURE_SECONDS = Series("imagint_erasure_seconds", _H, "Time from receipt to co
 COMPLETIONS = Series("imagint_dsr_completions", _C, "Requests that were completed since this process began", ("type",))
 CERTIFICATES = Series("imagint_certificates", _C, "Certificates that were issued since this process began")
 
-OBJECTS = Series("imagint_objects", _G, "Objects by status and reason of the condition on top (Ready, Complete, Active)",
+OBJECTS = Series("imagint_objects", _G, "Objects by status and reason of their top condition (Ready, Complete, Active)",
                  ("kind", "status", "reason"))  # fmt: skip
 TENANTS = Series("imagint_tenants", _G, "Tenants by state: Active, Suspended, or Deleting", ("state",))
 STALE_OBJECTS = Series("imagint_stale_objects", _G, "Objects whose newest generation the operator has not acted on",
