@@ -185,7 +185,7 @@ async def assembled(
         writers = ServeWriters(client, reader, shared, settings, clock=clock, notify=queue.add)
         gateways = Gateways(settings.serve_url, settings.dataplane_token_file, fence, writers.address, calls)
         prober = Prober(settings.prober_url, settings.prober_token_file, fence, calls)
-        recipients = Recipients(keys.signer, clock, fence)
+        recipients = Recipients(keys.signer, clock, fence, calls)
         for part in (gateways, prober, shared, recipients):
             stack.push_async_callback(part.close)
         world = World(

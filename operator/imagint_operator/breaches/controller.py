@@ -15,6 +15,7 @@ from imagint_operator.kube.client import KubeClient
 from imagint_operator.kube.events import Recorder
 from imagint_operator.kube.readers import Reader
 from imagint_operator.kube.resources import BREACH_INCIDENTS, CONFIG_MAPS, ObjectKey
+from imagint_operator.telemetry import looks
 from imagint_operator.world import World
 
 SILENT = frozenset({"NotRequired", "NotYetExecutable"})
@@ -34,6 +35,7 @@ class BreachController:
         incident = await self._reader.one(BreachIncident, key.name)
         if incident is None or incident.metadata.deletion_timestamp is not None:
             return None
+        looks.about(incident)
         now, draft = self._world.clock(), report.reference(incident)
         try:
             if incident.status.report != draft:

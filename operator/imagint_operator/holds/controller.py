@@ -15,6 +15,7 @@ from imagint_operator.kube.client import KubeClient
 from imagint_operator.kube.events import Recorder
 from imagint_operator.kube.readers import Reader
 from imagint_operator.kube.resources import DATA_SUBJECT_REQUESTS, LEGAL_HOLDS, ObjectKey
+from imagint_operator.telemetry import looks
 from imagint_operator.turns import COMPLETE, retention_of
 from imagint_operator.world import World
 
@@ -37,6 +38,7 @@ class HoldController:
         if hold is None:
             self._wake(key.namespace, requests)
             return None
+        looks.about(hold)
         now = self._world.clock()
         after = judged(hold, requests, now)
         news = turned(hold.status.conditions, after.conditions)

@@ -1,7 +1,8 @@
 """Every reason that a condition or an Event of ours can have, and what it means. Pure data; `docs/events.md` shows it.
 
 A reason is a word of the API: people filter by it and alerts count it. An Event about a tenant's Gateway has the
-prefix `Gateway`, one about its retention the prefix `Retention`.
+prefix `Gateway`, one about its retention the prefix `Retention`, one about a policy `Policy` or `Subjects` (whether
+people were told), one about a recipient `Processor`.
 """
 
 from __future__ import annotations

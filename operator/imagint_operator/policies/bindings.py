@@ -11,6 +11,7 @@ from imagint_operator.kube.client import KubeClient
 from imagint_operator.kube.events import Recorder
 from imagint_operator.kube.readers import Reader
 from imagint_operator.kube.resources import TENANTS, ObjectKey
+from imagint_operator.telemetry import looks
 from imagint_operator.terms import POLICY_BOUND, bound
 from imagint_operator.turns import retention_of
 from imagint_operator.world import World
@@ -38,6 +39,7 @@ class BindingController:
         tenant = await self._reader.one(Tenant, key.name)
         if tenant is None:
             return None
+        looks.about(tenant)
         policy = await policy_of(self._reader, tenant)
         recorded = find(tenant.status.conditions, POLICY_BOUND)
         before = BindingPart(conditions=(recorded,) if recorded else ())

@@ -16,8 +16,10 @@ from imagint_operator.policies.observations import Observed
 from imagint_operator.policies.observe import observe
 from imagint_operator.policies.plan import Publish, next_moment, plan
 from imagint_operator.policies.status import SUBJECTS_NOTIFIED, status
+from imagint_operator.telemetry import looks
 from imagint_operator.terms import binding_of
 from imagint_operator.world import World
+from imagint_privacy.tracing import span
 
 
 class PolicyController:
@@ -36,8 +38,10 @@ class PolicyController:
             return None
         if policy.metadata.deletion_timestamp is not None:
             return None
+        looks.about(policy)
         now = self._world.clock()
-        observed = await observe(self._client, self._reader, policy, now)
+        with span("observe", {}):
+            observed = await observe(self._client, self._reader, policy, now)
         decision = plan(policy, observed, now)
         if isinstance(decision, Publish):
             made = await self._client.create(CONFIG_MAPS, editions.config_map(policy, now))

@@ -10,6 +10,7 @@ from imagint_operator.kube.events import Recorder
 from imagint_operator.kube.readers import Reader
 from imagint_operator.kube.resources import DATA_PROCESSORS, ObjectKey
 from imagint_operator.processors.plan import status
+from imagint_operator.telemetry import looks
 from imagint_operator.world import World
 
 
@@ -27,6 +28,7 @@ class ProcessorController:
         processor = await self._reader.one(DataProcessor, key.name)
         if processor is None:
             return None
+        looks.about(processor)
         after = status(processor, self._world.clock())
         await statuses.write(self._client, DATA_PROCESSORS, processor, processor.status, after)
         for condition in turned(processor.status.conditions, after.conditions):

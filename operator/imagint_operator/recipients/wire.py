@@ -19,6 +19,7 @@ from imagint_operator.keyrings import translated
 from imagint_operator.recipients import plan, protocols
 from imagint_operator.recipients.plan import Answer, Ask
 from imagint_operator.recipients.protocols import Asking, Reply
+from imagint_operator.telemetry.calls import Calls
 from imagint_operator.times import Clock
 from imagint_privacy import errors as privacy
 from imagint_privacy.keys.ports import Signer
@@ -38,10 +39,11 @@ class _TooLongError(Exception):
 class Recipients:
     """Tells recipients. Remembers only when to ask each again, so that nobody is asked in a hurry."""
 
-    def __init__(self, signer: Signer, clock: Clock, fence: Fence | None = None) -> None:
+    def __init__(self, signer: Signer, clock: Clock, fence: Fence | None = None, calls: Calls | None = None) -> None:
         self._signer = signer
         self._clock = clock
         self._fence = fence or unfenced()
+        self._calls = calls or Calls()
         limits = httpx.Timeout(SECONDS, connect=2.0)
         self._client = httpx.AsyncClient(timeout=limits, trust_env=False, follow_redirects=False)
         self._pauses: dict[tuple[str, str], tuple[datetime, float]] = {}
@@ -111,7 +113,8 @@ class Recipients:
         """Deliver, or deliver again: the receiver answers the same id with how far it is by now."""
         message, body, now = protocols.request_id(asking, name), protocols.webhook(asking, name), self._clock()
         content = protocols.signed_content(message, now, body)
-        signature = await asyncio.to_thread(self._signer.sign, content)
+        with self._calls.vault("sign"):
+            signature = await asyncio.to_thread(self._signer.sign, content)
         headers = {**_JSON, **protocols.webhook_headers(message, now, signature)}
         reply = await self._send("POST", channel.url or "", headers, body)
         refused = not 200 <= reply.status < 300
@@ -122,12 +125,14 @@ class Recipients:
     async def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Reply:
         if method != "GET":
             self._fence.check()
-        async with self._client.stream(method, url, headers=headers, content=body) as response:
-            parts: list[bytes] = []
-            size = 0
-            async for part in response.aiter_bytes():
-                size += len(part)
-                if size > MOST_BYTES:
-                    raise _TooLongError
-                parts.append(part)
-            return Reply(response.status_code, dict(response.headers), b"".join(parts))
+        with self._calls.recipient(method) as call:
+            async with self._client.stream(method, url, headers=headers, content=body) as response:
+                call.status = response.status_code
+                parts: list[bytes] = []
+                size = 0
+                async for part in response.aiter_bytes():
+                    size += len(part)
+                    if size > MOST_BYTES:
+                        raise _TooLongError
+                    parts.append(part)
+                return Reply(response.status_code, dict(response.headers), b"".join(parts))

@@ -87,7 +87,6 @@ class RequestController:
         if known is not None and known.metadata.deletion_timestamp is None:
             decided = without_looking(known, self._world.clock())
             if isinstance(decided, Rest):
-                looks.conclude(known, self._world.clock())
                 return await self._watch_over(known)
             if isinstance(decided, Wait):
                 looks.about(known)
@@ -109,7 +108,6 @@ class RequestController:
     async def _advance(self, request: DataSubjectRequest, holder: str) -> float | None:
         decided = without_looking(request, self._world.clock())
         if isinstance(decided, Rest):
-            looks.conclude(request, self._world.clock())
             return await self._watch_over(request)
         draft = Draft(request, self._world.clock())
         if decided is not None:
@@ -121,8 +119,7 @@ class RequestController:
             raise
 
     async def _run(self, draft: Draft, holder: str) -> float | None:
-        with span("observe", {}):
-            observed = await self._look(draft.request, holder)
+        observed = await self._look(draft.request, holder)
         while True:
             decision = plan(draft.request, observed, self._world.clock())
             if not isinstance(decision, Run):
@@ -160,13 +157,15 @@ class RequestController:
         return observed, finding.waiting
 
     async def _look(self, request: DataSubjectRequest, holder: str) -> Observed:
-        return await observe(self._peers.reader, self._peers.keys, request, holder, self._world.clock())
+        with span("observe", {}):
+            return await observe(self._peers.reader, self._peers.keys, request, holder, self._world.clock())
 
     async def _watch_over(self, request: DataSubjectRequest) -> float | None:
         """See that a restriction or an objection stands where data is used, and take note when it was lifted.
 
         Asking is applying: a data plane that was restored from before it learns of it again, here and nowhere else.
         """
+        looks.conclude(request, self._world.clock())
         limiting = request.spec.type in LIMITING and request.spec.lift is None
         if not limiting or request.status.lifted_at is not None:
             return None

@@ -24,6 +24,7 @@ class Peer(StrEnum):
     GATEWAY = "gateway"
     PROBER = "prober"
     SERVE = "serve"
+    RECIPIENT = "recipient"
 
 
 VAULT_CALLS = {
@@ -90,6 +91,18 @@ class Calls:
         operation = "replace" if method == "PUT" else "observe"
         with self._counted(Peer.SERVE, operation), span(f"{method} {template}", said, outgoing=True):
             yield
+
+    @contextlib.contextmanager
+    def recipient(self, method: str) -> Iterator[Answer]:
+        """A request to a recipient of personal data: neither which one nor where it is is said."""
+        answer, operation = Answer(), "ask" if method == "GET" else "tell"
+        said = {"http.request.method": method, "imagint.operation": operation}
+        with self._counted(Peer.RECIPIENT, operation), span(f"{method} recipient", said, outgoing=True) as pen:
+            try:
+                yield answer
+            finally:
+                if answer.status:
+                    pen.say("http.response.status_code", answer.status)
 
     @contextlib.contextmanager
     def vault(self, operation: str) -> Iterator[None]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from imagint_operator.api.base import Condition, Kind
-from imagint_operator.api.requests import DataSubjectRequest, StepName
+from imagint_operator.api.breaches import BreachIncident, Risk
+from imagint_operator.api.requests import DataSubjectRequest, ProcessorState, StepName
 from imagint_operator.api.tenants import Tenant
 from imagint_operator.conditions import holds
 from imagint_operator.telemetry import series
@@ -16,19 +17,17 @@ from imagint_operator.telemetry.series import Series
 from imagint_operator.turns import COMPLETE, between_rotate_and_trim, retention_has_key
 from imagint_privacy import clocks
 
-TOP_CONDITIONS = ("Ready", "Complete")
+TOP_CONDITIONS = ("Ready", "Complete", "Active")
 NEW = "New"
 DELETING = "Deleting"
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The objects as they were listed then, and what only some versions know."""
+    """The objects as they were known then."""
 
     at: datetime
     objects: tuple[Kind, ...] = ()
-    breach_deadline_seconds: float | None = None
-    receipts_overdue: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +58,19 @@ def figures(snapshot: Snapshot, since: StaleSince, now: datetime) -> Iterator[Fi
     newest = max((moment for moment in ended if moment is not None), default=None)
     if newest is not None:
         yield Figure(series.CERTIFICATE_AGE, max(0.0, (now - newest).total_seconds()))
-    if snapshot.breach_deadline_seconds is not None:
-        yield Figure(series.BREACH_DEADLINE, snapshot.breach_deadline_seconds)
-    if snapshot.receipts_overdue is not None:
-        yield Figure(series.RECEIPTS_OVERDUE, snapshot.receipts_overdue)
+    untold = [untold_seconds(seen, now) for seen in snapshot.objects if isinstance(seen, BreachIncident)]
+    left = [seconds for seconds in untold if seconds is not None]
+    if left:
+        yield Figure(series.BREACH_DEADLINE, min(left))
+    receipts = [entry for request in requests for entry in request.status.processors]
+    yield Figure(series.RECEIPTS_OVERDUE, sum(entry.state is ProcessorState.OVERDUE for entry in receipts))
+
+
+def untold_seconds(incident: BreachIncident, now: datetime) -> float | None:
+    """Time left to tell the authority (GDPR 33(1)); None when it was told or need not be."""
+    if incident.spec.authority_notice is not None or incident.spec.risk is Risk.UNLIKELY:
+        return None
+    return (clocks.breach_notification_due(incident.spec.discovered_at) - now).total_seconds()
 
 
 def stale(seen: Kind) -> bool:
@@ -95,8 +103,9 @@ def tenant_state(tenant: Tenant) -> str:
 def due_by(request: DataSubjectRequest) -> datetime | None:
     """When a request is due: as recorded, else as the law says of one that nobody has looked at yet."""
     since = received(request)
-    if request.status.due_by is not None or since is None:
-        return request.status.due_by
+    recorded = request.status.extended_due_by or request.status.due_by
+    if recorded is not None or since is None:
+        return recorded
     return clocks.deadlines(request.spec.regulation.value, since).due_by
 
 

@@ -22,7 +22,7 @@ from imagint_privacy.tracing import OFF, Attributes, Story, Tracing
 
 RECENT = timedelta(minutes=10)
 REMEMBERED = 1000
-TOP_CONDITIONS = frozenset({"Ready", "Complete"})
+TOP_CONDITIONS = frozenset({"Ready", "Complete", "Active"})
 
 
 @dataclass(slots=True)

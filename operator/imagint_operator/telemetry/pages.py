@@ -19,7 +19,8 @@ Every reason that a condition or an Event can have. Generated from `operator/ima
 `python -m imagint_operator.telemetry.pages docs`; a test compares the table with the code in both directions.
 
 An Event is `Warning` when somebody should look and `Normal` otherwise. An Event about a tenant's Gateway has the
-prefix `Gateway` (`GatewayServing`), one about its retention the prefix `Retention` (`RetentionBehind`). Its note is
+prefix `Gateway` (`GatewayServing`), one about its retention the prefix `Retention` (`RetentionBehind`), one about a
+policy `Policy` or `Subjects` (whether people were told), one about a recipient `Processor`. Its note is
 the condition's message: ids, counts and field names, never a person's data. An object tells the same thing once in ten
 minutes, and at most 25 things at once and one more every five minutes; what was left unsaid is in `series.count`.
 

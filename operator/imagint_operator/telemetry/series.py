@@ -51,7 +51,7 @@ API_REQUESTS = Series("imagint_operator_api_requests", _C, "Requests to the apis
                       ("verb", "resource", "code"))  # fmt: skip
 API_SECONDS = Series("imagint_operator_api_request_seconds", _H, "Time of a request to the apiserver",
                      ("verb", "resource"), _CALL)  # fmt: skip
-CALLS = Series("imagint_operator_calls", _C, "Calls to Vault, a Gateway, the prober and Ray Serve, by outcome",
+CALLS = Series("imagint_operator_calls", _C, "Calls to Vault, Gateways, the prober, Serve and recipients, by outcome",
                ("peer", "operation", "outcome"))  # fmt: skip
 CALL_SECONDS = Series("imagint_operator_call_seconds", _H, "Time of such a call", ("peer", "operation"), _CALL)
 WATCH_AGE = Series("imagint_operator_watch_age_seconds", _G, "Time since the watch of a kind last heard anything",
@@ -62,7 +62,7 @@ ERASURE_SECONDS = Series("imagint_erasure_seconds", _H, "Time from receipt to co
 COMPLETIONS = Series("imagint_dsr_completions", _C, "Requests that were completed since this process began", ("type",))
 CERTIFICATES = Series("imagint_certificates", _C, "Certificates that were issued since this process began")
 
-OBJECTS = Series("imagint_objects", _G, "Objects by the status and reason of the condition on top (Ready or Complete)",
+OBJECTS = Series("imagint_objects", _G, "Objects by status and reason of their top condition (Ready, Complete, Active)",
                  ("kind", "status", "reason"))  # fmt: skip
 TENANTS = Series("imagint_tenants", _G, "Tenants by state: Active, Suspended, or Deleting", ("state",))
 STALE_OBJECTS = Series("imagint_stale_objects", _G, "Objects whose newest generation the operator has not acted on",

@@ -13,7 +13,7 @@ NAMESPACES = "namespaces"
 _WORDS = frozenset({
     "privacy", "probes", "v1", "status", "destroyed", "models", "probe", "erasures", "retention", "commit", "copies",
     "caches", "purge", "complete", "before", "after", "restrictions", "exports", "count", "census",
-    "tenants",
+    "tenants", "lift",
 })  # fmt: skip
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 

@@ -110,10 +110,22 @@ def test_an_object_whose_newest_generation_nobody_acted_on(make_tenant: Make) ->
     assert found(series.STALE_SECONDS, fresh, changed, since=since) == {("Tenant",): 420}
 
 
-def test_what_only_some_versions_know(make_tenant: Make) -> None:
-    assert found(series.BREACH_DEADLINE) == found(series.RECEIPTS_OVERDUE) == {}
-    assert found(series.BREACH_DEADLINE, breach_deadline_seconds=-5.0) == {(): -5}
-    assert found(series.RECEIPTS_OVERDUE, receipts_overdue=2) == {(): 2}
+def test_the_clock_of_a_breach_runs_until_the_authority_is_told(make_breach: Make) -> None:
+    told = {"at": at(hours=1), "reference": "file-1"}
+    untold = make_breach(discoveredAt=at(hours=70))
+    done = make_breach("b", discoveredAt=at(hours=100), authorityNotice=told)
+    unlikely = make_breach("c", discoveredAt=at(hours=100), risk="Unlikely")
+    assert found(series.BREACH_DEADLINE, done, unlikely) == {}
+    assert found(series.BREACH_DEADLINE, done, unlikely, untold) == {(): 2 * 3600}
+
+
+def test_receipts_that_did_not_come_in_time(make_request: Make) -> None:
+    entries = [
+        {"name": name, "protocol": "Webhook", "state": state, "by": at(hours=1)}
+        for name, state in (("one", "Overdue"), ("two", "Pending"))
+    ]
+    assert found(series.RECEIPTS_OVERDUE, make_request()) == {(): 0}
+    assert found(series.RECEIPTS_OVERDUE, make_request(status={"processors": entries})) == {(): 1}
 
 
 class Scraped:
