@@ -26,7 +26,7 @@ from imagint_operator.telemetry.calls import Calls, Peer
 
 GLANCE_SECONDS = 3.0
 NOT_COMMITTED = frozenset({"Fencing", "Fenced"})
-TRIAL_SECONDS = 330.0
+TRIAL_SECONDS = 270.0  # shorter than a look may take, longer than the Gateway gives it
 
 
 def _unavailable(message: str, after: float) -> OperatorError:
