@@ -38,6 +38,8 @@ VALUES: list[tuple[str, Any, str]] = [
     ("residency", {"region": "Europe"}, "written like eu or eu-central-1"),
     ("residency", {"region": "e"}, "spec.residency.region"),
     ("compute", "Cloud", 'supported values: "Shared", "Dedicated"'),
+    ("policyRef", {}, "spec.policyRef.name: Required value"),
+    ("policyRef", {"name": "Studio"}, "spec.policyRef.name"),
     ("state", "Off", 'supported values: "Active", "Suspended"'),
     ("state", False, 'supported values: "Active", "Suspended"'),
     ("quotas", {"requestsPerMinute": 0}, "spec.quotas.requestsPerMinute: Invalid value: 0"),

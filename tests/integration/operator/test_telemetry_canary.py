@@ -32,7 +32,10 @@ KINDS = ("tenants", "datasubjectrequests", "modeldeployments")
 AT_DEBUG = """
 import logging, sys
 begin = logging.basicConfig
-logging.basicConfig = lambda **given: begin(**{**given, "level": logging.DEBUG})
+def at_debug(**given):
+    begin(**{**given, "level": logging.DEBUG})
+    logging.getLogger("imagint_operator").debug("everything that is not silenced is logged")
+logging.basicConfig = at_debug
 from imagint_operator.__main__ import main
 sys.exit(main())
 """

@@ -87,14 +87,14 @@ async def test_a_refused_deletion_keeps_everything_until_it_is_allowed(
     bench: Any, cluster: Any, eventually: Callable[..., Any]
 ) -> None:
     async with bench.operator():
-        await applied(cluster, tenant("kept", deletion={"policy": "Refuse"}))
-        await applied_when_ready(cluster, "kept", eventually)
-        await asyncio.to_thread(cluster.run, "delete", "tenant", "kept", "--wait=false")
-        await eventually(lambda: cluster.condition("tenant", "kept", "Ready"), ("False", "DeletionRefused"))
-        await eventually(lambda: "kept.gateway" in bench.serve.names)
+        await applied(cluster, tenant("reluctant", deletion={"policy": "Refuse"}))
+        await applied_when_ready(cluster, "reluctant", eventually)
+        await asyncio.to_thread(cluster.run, "delete", "tenant", "reluctant", "--wait=false")
+        await eventually(lambda: cluster.condition("tenant", "reluctant", "Ready"), ("False", "DeletionRefused"))
+        await eventually(lambda: "reluctant.gateway" in bench.serve.names)
         patch = '{"spec":{"deletion":{"policy":"Shred"}}}'
-        await asyncio.to_thread(cluster.run, "patch", "tenant", "kept", "--type=merge", "-p", patch)
-        await eventually(lambda: cluster.get("tenant", "kept"), None, seconds=30)
+        await asyncio.to_thread(cluster.run, "patch", "tenant", "reluctant", "--type=merge", "-p", patch)
+        await eventually(lambda: cluster.get("tenant", "reluctant"), None, seconds=30)
 
 
 async def test_what_was_changed_by_hand_is_put_back(bench: Any, cluster: Any, eventually: Callable[..., Any]) -> None:
