@@ -221,7 +221,11 @@ async def test_the_largest_set_that_is_let_through_is_taken(port: KubeRayServe, 
     ("path", "value"),
     [
         pytest.param("rayClusterConfig/workerGroupSpecs/0/maxReplicas", 99, id="more workers"),
-        pytest.param("rayClusterConfig/headGroupSpec/template/spec/containers/0/image", "registry.example/imagint:old", id="another image"),
+        pytest.param(
+            "rayClusterConfig/headGroupSpec/template/spec/containers/0/image",
+            "registry.example/imagint:old",
+            id="another image",
+        ),
         pytest.param("suspend", True, id="suspended"),
         pytest.param("rayClusterConfig/authOptions/mode", "disabled", id="no authentication"),
     ],
