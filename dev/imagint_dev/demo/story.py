@@ -62,7 +62,8 @@ def models(scene: Scene) -> None:
     tell, cluster = scene.narrator, scene.cluster
     tell.chapter(
         "A model is deployed",
-        "Each tenant team applies an API key and a model in its own namespace. Ready means: it answered.",
+        "Each tenant team applies an API key and a model in its own namespace. No caller meets a revision of a model "
+        "before its test pictures were looked at and found right.",
     )
     tell.manifest(manifests.MODEL.format(tenant="acme"))
     with tell.step(
@@ -76,6 +77,7 @@ def models(scene: Scene) -> None:
             cluster.wait_condition("modeldeployment", "shapes", "Ready", f"tenant-{tenant}")
         for tenant in TITLES:
             wait_until(f"{tenant}'s API key to be accepted", lambda t=tenant: _key_works(scene, t), limit_s=30)  # type: ignore[misc]
+    tell.command("kubectl get modeldeployment -A", cluster.run("get", "modeldeployment", "-A"))
 
 
 def _key_works(scene: Scene, tenant: str) -> bool:
