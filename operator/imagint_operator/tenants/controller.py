@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from imagint_operator.api.base import ConditionStatus
-from imagint_operator.api.tenants import TenantStatus
+from imagint_operator.api.tenants import Tenant, TenantStatus
 from imagint_operator.conditions import find, holds, turned
 from imagint_operator.kube import statuses
 from imagint_operator.kube.events import Recorder
