@@ -182,8 +182,8 @@ def _key(tenant: Tenant, observed: Observed) -> Verdict:
             KEY_READY,
             "KeyInherited",
             f"key {name} is older than this Tenant: it is an earlier Tenant's, brought back by a snapshot of Vault. It "
-            "opens what that one sealed, and is not used. Delete this Tenant with deletion.policy Shred, which destroys "
-            "the key for good, and make it anew",
+            "opens what that one sealed, and is not used. Delete this Tenant with deletion.policy Shred: that destroys "
+            "the key for good. Then make it anew",
         )
     if not observed.key.state.never_exportable:
         return no(KEY_READY, "KeyExportable", f"key {name} can leave Vault: whoever took it can undo an erasure")
