@@ -75,13 +75,9 @@ class TestTurns:
             pytest.param({"reason": "InProgress"}, {}, True, id="one under way goes first"),
             pytest.param({"reason": "NotYetReceived"}, {}, False, id="one of the future does not"),
             pytest.param({"reason": "ProbeFailed"}, {}, False, id="one that is stuck with its key whole does not"),
-            pytest.param(
-                {"reason": "PurgeIncomplete"}, {}, False, id="one with ciphertext left does not"
-            ),
+            pytest.param({"reason": "PurgeIncomplete"}, {}, False, id="one with ciphertext left does not"),
             pytest.param({"reason": "ProberRefused"}, {}, False, id="one that the prober refuses does not"),
-            pytest.param(
-                {"reason": "VaultUnavailable"}, {}, True, id="one that waits for Vault does"
-            ),
+            pytest.param({"reason": "VaultUnavailable"}, {}, True, id="one that waits for Vault does"),
             pytest.param({"reason": "Erased", "status": "True"}, {}, False, id="one that is complete does not"),
             pytest.param({}, {"type": "Access"}, False, id="another right does not"),
         ],
