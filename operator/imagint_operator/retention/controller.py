@@ -122,7 +122,8 @@ class RetentionController:
 
     async def _ask_again(self, draft: Draft, observed: Observed, work: Work) -> Observed:
         """The holds as the apiserver has them; where they are not those of the count, how far the data plane is."""
-        held = await standing(LiveReader(self._client), draft.tenant, self._world.clock())
+        now, rules = self._world.clock(), work.run.rules
+        held = await standing(LiveReader(self._client), draft.tenant, now, rules)
         other = bool(held.holds) or digest(held.excepted) != work.run.excepted_digest
         committed = await is_committed(self._peers, work) if other else False
         return dataclasses.replace(

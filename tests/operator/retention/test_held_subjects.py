@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from imagint_operator.api.holds import LegalHold
 from imagint_operator.api.requests import KeyVersions
 from imagint_operator.api.retention import RetentionStep
 from imagint_operator.api.tenants import Tenant
@@ -18,10 +19,12 @@ from imagint_operator.dataplane.gateways import RetentionRuns
 from imagint_operator.decisions import Wait
 from imagint_operator.errors import DataPlaneRefusedError
 from imagint_operator.keyrings import KeyRing
+from imagint_operator.kube.readers import LiveReader
 from imagint_operator.legalholds import digest
 from imagint_operator.retention import findings
 from imagint_operator.retention.execute import Peers, Work, is_committed
 from imagint_operator.retention.observations import Observed
+from imagint_operator.retention.observe import standing
 from imagint_operator.retention.plan import MOST_EXCEPTED, Operation, Run, plan, recorded
 from imagint_privacy.keys.fakes import FakeKeyAdmin, FakeTransit
 from imagint_privacy.keys.ports import KeyState
@@ -160,3 +163,26 @@ def test_a_refusal_is_no_answer(tenant: Tenant, at: At) -> None:
     peers = Peers(keys=KeyRing(FakeKeyAdmin(FakeTransit())), runs=Runs(DataPlaneRefusedError("403", code="forbidden")))
     with pytest.raises(DataPlaneRefusedError):
         asyncio.run(is_committed(peers, Work("acme", run, KEY)))
+
+
+class Holds(LiveReader):
+    """An apiserver that has these holds."""
+
+    def __init__(self, *held: LegalHold) -> None:
+        self._held = held
+
+    async def all(self, model: type[Any], namespace: str | None = None) -> list[Any]:
+        """See the port."""
+        return list(self._held)
+
+
+def test_a_run_asks_for_the_holds_over_what_it_was_begun_with(
+    tenant: Tenant, make_hold: Callable[..., LegalHold], now: datetime
+) -> None:
+    """Rules may change between its rotation and its commit: what it is about to forget is what its own rules say."""
+    hold = make_hold(categories=["prompts"])
+    images = tuple(rule for rule in tenant.spec.retention if rule.category.value == "images")
+    changed = tenant.model_copy(update={"spec": tenant.spec.model_copy(update={"retention": images})})
+    begun = tenant.spec.retention
+    assert asyncio.run(standing(Holds(hold), changed, now)).holds == ()
+    assert asyncio.run(standing(Holds(hold), changed, now, begun)).holds == (hold.name,)
