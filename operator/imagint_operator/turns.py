@@ -17,6 +17,9 @@ RETENTION = "Retention"
 QUEUED = "Queued"
 QUEUED_SECONDS = 2.0
 NOT_YET_RECEIVED = "NotYetReceived"
+STUCK = frozenset(
+    {HELD, "ProbeFailed", "ProberRefused", "PurgeIncomplete", "EvidenceRefused", "DataPlaneRefused"}
+)  # of one request: what is wrong with Vault, the key or the apiserver stops all of a tenant's alike
 _STEPS = list(RetentionStep)
 
 
@@ -50,11 +53,11 @@ def awaiting_processors(request: DataSubjectRequest) -> bool:
     """Whether nothing is left to do here but to hear from processors: that can take weeks, and needs no turn."""
     states = {step.name: step.state for step in request.status.steps}
     running = states.get(StepName.PROCESSORS) in {StepState.RUNNING, StepState.FAILED}
-    return running and states.get(StepName.PROBE_AFTER) is StepState.DONE
+    return running and states.get(StepName.PROBE_AFTER) in {StepState.DONE, StepState.SKIPPED}  # nothing held: skipped
 
 
 def in_line(request: DataSubjectRequest) -> bool:
-    """Whether this erasure still wants the tenant to itself. One whose probe failed after the trim lets others by."""
+    """Whether this erasure still wants the tenant to itself. One that is stuck after the trim lets others by."""
     if request.spec.type is not RequestType.ERASE or request.metadata.deletion_timestamp is not None:
         return False
     if holds(request.status.conditions, COMPLETE):
@@ -62,8 +65,7 @@ def in_line(request: DataSubjectRequest) -> bool:
     if awaiting_processors(request):
         return False
     found = find(request.status.conditions, COMPLETE)
-    stuck = found is not None and found.reason in {HELD, "ProbeFailed", "EvidenceRefused", "DataPlaneRefused"}
-    return between_rotate_and_trim(request) or not stuck
+    return between_rotate_and_trim(request) or found is None or found.reason not in STUCK
 
 
 def before_retention(request: DataSubjectRequest) -> bool:

@@ -48,6 +48,7 @@ REASONS: dict[str, Meaning] = {
     "KeyMissing": Meaning("Vault has no key for the tenant (yet)."),
     "KeyLost": Meaning("Vault had the key and has none now: restore Vault. No data can be opened."),
     "KeyBehind": Meaning("Vault was restored from before a rotation: restore a newer snapshot."),
+    "KeyInherited": Meaning("The key is an earlier Tenant's, which Vault's restore brought back: delete the Tenant."),
     "KeyExportable": Meaning("The key can leave Vault: whoever took it can undo an erasure."),
     "KeyReplayed": Meaning("Vault was restored; what had been destroyed before was destroyed again.", _CALM),
     "KeyDestroyed": Meaning("The key is destroyed, as it had to be.", _CALM),

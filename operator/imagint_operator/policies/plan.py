@@ -71,9 +71,16 @@ def versions(policy: PrivacyPolicy, observed: Observed, now: datetime) -> tuple[
             change=edition.spec.change,
             state=VersionState.PENDING,
         )
-    listed = tuple(known.values())[-MOST_VERSIONS:]
+    listed = _bounded(tuple(known.values()), now)
     newest = max((place for place, version in enumerate(listed) if version.effective_at <= now), default=-1)
     return tuple(version.model_copy(update={"state": _state(place, newest)}) for place, version in enumerate(listed))
+
+
+def _bounded(listed: tuple[PolicyVersion, ...], now: datetime) -> tuple[PolicyVersion, ...]:
+    """The newest of them, and always the one in force, however many were published since."""
+    force = next((version for version in reversed(listed) if version.effective_at <= now), None)
+    kept = listed[-MOST_VERSIONS:]
+    return kept if force is None or force in kept else (force, *kept[1:])
 
 
 def in_force(listed: tuple[PolicyVersion, ...]) -> PolicyVersion | None:

@@ -73,9 +73,11 @@ def config_map(request: DataSubjectRequest, name: str, certificate: bytes) -> di
 
 
 def belongs(found: Mapping[str, Any], request: DataSubjectRequest) -> bool:
-    """Whether a ConfigMap of that name is this request's."""
-    annotations = found["metadata"].get("annotations") or {}
-    return annotations.get("imagint.ai/request-uid") == request.metadata.uid and bool(found.get("immutable"))
+    """Whether a ConfigMap of that name is this request's, and ours: the label is one that nobody else may set."""
+    annotations, labels = found["metadata"].get("annotations") or {}, found["metadata"].get("labels") or {}
+    named = annotations.get("imagint.ai/request-uid") == request.metadata.uid
+    ours = names.is_managed(labels, names.tenant_of(request.metadata.namespace or ""))
+    return named and ours and bool(found.get("immutable"))
 
 
 def statement(request: DataSubjectRequest, status: DataSubjectRequestStatus, issuer: Issuer) -> bytes:

@@ -125,8 +125,9 @@ class RequestController:
             if not isinstance(decision, Run):
                 return await self._stop(draft, decision, observed)
             observed, pause = await self._operate(draft, observed, decision)
-            if pause is not None:
-                return pause
+            if pause is not None:  # a recipient may be waited for for weeks: the clock goes on meanwhile
+                soonest = deadlines.seconds_to_next(draft.status, self._world.clock())
+                return pause if soonest is None else min(pause, soonest)
 
     async def _operate(self, draft: Draft, observed: Observed, run: Run) -> tuple[Observed, float | None]:
         """Record that an operation begins, do it, and take up what it found: the next record says so."""

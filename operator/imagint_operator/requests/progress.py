@@ -30,8 +30,9 @@ IN_PROGRESS = "InProgress"
 OPEN = frozenset({ProcessorState.PENDING, ProcessorState.TOLD, ProcessorState.ACKNOWLEDGED})
 SKIPPED_WHEN_NOTHING_HELD = (
     StepName.PROBE_BEFORE, StepName.ROTATE, StepName.COMMIT, StepName.COPY, StepName.DROP_CACHES, StepName.TRIM,
-    StepName.PURGE, StepName.PROBE_AFTER, StepName.PROCESSORS,
+    StepName.PURGE, StepName.PROBE_AFTER,
 )  # fmt: skip
+"""Not Processors: what has expired here, or was erased here before, a recipient may hold all the same."""
 
 
 _ORDER = {name: at for at, name in enumerate((*ERASURE, *(name for name in StepName if name not in ERASURE)))}

@@ -21,8 +21,9 @@ from imagint_operator.kube.client import KubeClient
 from imagint_operator.kube.events import Recorder
 from imagint_operator.kube.readers import LiveReader, Reader
 from imagint_operator.kube.resources import TENANTS, ObjectKey
+from imagint_operator.legalholds import digest
 from imagint_operator.retention import progress
-from imagint_operator.retention.execute import KEY_OPERATIONS, Peers, Work, execute
+from imagint_operator.retention.execute import KEY_OPERATIONS, Peers, Work, execute, is_committed
 from imagint_operator.retention.observations import HOLDER, Observed
 from imagint_operator.retention.observe import observe, standing
 from imagint_operator.retention.plan import Decision, Operation, Run, plan, recorded, without_looking
@@ -112,9 +113,22 @@ class RetentionController:
                 await self._record(draft, decision.operation)
                 continue
             work = Work(draft.tenant.name, run, observed.key, observed.excepted)
+            if decision.operation is Operation.CHECK_HOLDS_AGAIN:
+                observed = await self._ask_again(draft, observed, work)
+                continue
             observed, pause = await self._operate(draft, observed, work, decision.operation)
             if pause is not None:
                 return pause
+
+    async def _ask_again(self, draft: Draft, observed: Observed, work: Work) -> Observed:
+        """The holds as the apiserver has them; where they are not those of the count, how far the data plane is."""
+        now, rules = self._world.clock(), work.run.rules
+        held = await standing(LiveReader(self._client), draft.tenant, now, rules)
+        other = bool(held.holds) or digest(held.excepted) != work.run.excepted_digest
+        committed = await is_committed(self._peers, work) if other else False
+        return dataclasses.replace(
+            observed, holds=held.holds, excepted=held.excepted, rechecked=True, committed=committed
+        )
 
     async def _operate(
         self, draft: Draft, observed: Observed, work: Work, operation: Operation

@@ -19,6 +19,7 @@ from imagint_privacy.keys.ports import KeyState
 
 UNKNOWN_RUN = "not_found"
 OTHER_RULES = "retention_conflict"
+NOT_COMMITTED = frozenset({"Counting", "Begun"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,17 @@ async def execute(peers: Peers, work: Work, operation: Operation) -> Finding:
         if error.code == OTHER_RULES and operation is Operation.BEGIN:
             return Finding(dropped=True)  # the id was used with other rules: the next slot has another id
         raise
+
+
+async def is_committed(peers: Peers, work: Work) -> bool:
+    """Whether the data plane has forgotten anything for this run; one that it does not know has not."""
+    try:
+        shown = await peers.runs.show(work.tenant, work.run.id)
+    except DataPlaneRefusedError as error:
+        if error.code == UNKNOWN_RUN:
+            return False
+        raise
+    return shown.state not in NOT_COMMITTED or shown.slices > 0
 
 
 async def _begin(peers: Peers, work: Work) -> Finding:

@@ -20,3 +20,7 @@ class Observed:
     """The legal holds over everybody of the tenant."""
     excepted: tuple[str, ...] = ()
     """The subjects under a legal hold, by handle."""
+    rechecked: bool = False
+    """Whether they were seen, in this look, after everything else was ready: only then may it commit."""
+    committed: bool = False
+    """Whether the data plane has committed already, in whole or in part: then a hold comes too late."""

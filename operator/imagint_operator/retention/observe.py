@@ -9,6 +9,7 @@ from datetime import datetime
 from imagint_operator import names
 from imagint_operator.api.holds import LegalHold
 from imagint_operator.api.requests import DataSubjectRequest
+from imagint_operator.api.retention import RetentionRules
 from imagint_operator.api.tenants import Tenant
 from imagint_operator.keyrings import KeyRing
 from imagint_operator.kube.readers import Reader
@@ -31,8 +32,8 @@ async def observe(reader: Reader, keys: KeyRing, tenant: Tenant, busy: str, now:
     return dataclasses.replace(held, key=state, erasures=first, busy=busy)
 
 
-async def standing(reader: Reader, tenant: Tenant, now: datetime) -> Observed:
-    """What legal holds forbid a run to forget."""
+async def standing(reader: Reader, tenant: Tenant, now: datetime, rules: RetentionRules | None = None) -> Observed:
+    """What legal holds forbid a run to forget; `rules` are those it was begun with, if the tenant's may differ."""
     holds = await reader.all(LegalHold, names.namespace_of(tenant.name))
-    categories = {rule.category.value for rule in tenant.spec.retention}
+    categories = {rule.category.value for rule in (tenant.spec.retention if rules is None else rules)}
     return Observed(holds=over_tenant(holds, categories, now), excepted=held_subjects(holds, categories, now))

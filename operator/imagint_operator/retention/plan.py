@@ -8,7 +8,8 @@ Rule 4: erasures go first: a run neither begins nor goes on while one wants the 
         rotated and not trimmed. Then the erasures wait for it.
 Rule 5: new rules wait for the next slot. A run begun with other rules is dropped while its key is not rotated.
 Rule 6: a legal hold over the tenant stops runs; the subjects of other holds are excepted. A run counted before a hold
-        came or went is dropped while its key is not rotated; after that a hold comes too late for it.
+        came or went is dropped until the data plane has committed, and holds are asked for again in every look that may
+        commit. One that is dropped after it rotated gives its turn back: the next run rotates anew.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Operation(StrEnum):
     RECORD_VERSIONS = "RecordVersions"
     ROTATE = "Rotate"
     CONFIRM_ROTATION = "ConfirmRotation"
+    CHECK_HOLDS_AGAIN = "CheckHoldsAgain"
     COMMIT = "Commit"
     COPY = "Copy"
     DROP_CACHES = "DropCaches"
@@ -123,7 +125,7 @@ def _not_its_turn(run: RetentionRun | None, observed: Observed) -> Wait | None:
 def _held(run: RetentionRun | None, observed: Observed) -> Decision | None:
     """Rule 6."""
     if run is not None and run.key_versions is not None:
-        return None
+        return _held_once_rotated(run, observed)
     if observed.holds:
         return Wait(HELD, f"legal hold {named(observed.holds)} stands against forgetting anything of this tenant")
     if len(observed.excepted) > MOST_EXCEPTED:
@@ -131,6 +133,16 @@ def _held(run: RetentionRun | None, observed: Observed) -> Decision | None:
     counted = run is not None and run.step is RetentionStep.ROTATE
     stale = run is not None and counted and run.excepted_digest != digest(observed.excepted)
     return Run(Operation.DROP) if stale else None
+
+
+def _held_once_rotated(run: RetentionRun, observed: Observed) -> Decision | None:
+    """Rule 6. A commit that was begun may be done: then only the data plane knows, and is asked first."""
+    if run.step is not RetentionStep.COMMIT:
+        return None
+    if not observed.rechecked:
+        return Run(Operation.CHECK_HOLDS_AGAIN)
+    held = observed.holds or run.excepted_digest != digest(observed.excepted)
+    return Run(Operation.DROP) if held and not observed.committed else None
 
 
 def _next(tenant: Tenant, run: RetentionRun, key: KeyState | None) -> Decision:

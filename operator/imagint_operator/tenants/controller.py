@@ -14,7 +14,7 @@ from imagint_operator.telemetry import looks
 from imagint_operator.tenants.drift import Drift, DriftLog, drifted, event
 from imagint_operator.tenants.execute import Executor
 from imagint_operator.tenants.observations import Observed
-from imagint_operator.tenants.observe import Observer
+from imagint_operator.tenants.observe import Observer, seen
 from imagint_operator.tenants.plan import plan
 from imagint_operator.tenants.shredding import RemoveFinalizer, begun, shred_at
 from imagint_operator.tenants.status import GATEWAY_READY, READY, own, status
@@ -41,7 +41,7 @@ class TenantController:
 
     async def reconcile(self, key: ObjectKey) -> float | None:
         """Look at one Tenant; answers after how many seconds to look again."""
-        tenant = await self._reader.one(Tenant, key.name)
+        tenant = await seen(self._reader, key.name)
         if tenant is None:
             self._world.wake(SERVE)
             return None

@@ -9,7 +9,7 @@ from imagint_operator.api.tenants import Tenant
 from imagint_operator.conditions import Verdict, no
 from imagint_operator.tenants.leftovers import remaining
 from imagint_operator.tenants.observations import Observed
-from imagint_operator.tenants.shredding import begun, shred_at
+from imagint_operator.tenants.shredding import begun, shred_at, withheld
 
 READY = "Ready"
 NO_WAY_BACK = "A deletion cannot be taken back in Kubernetes"
@@ -25,7 +25,7 @@ def leaving(tenant: Tenant, observed: Observed, now: datetime) -> Verdict:
             "deletion.policy is Refuse, so everything is kept and served. To destroy the tenant's key and all its data "
             f"for good: {_patch(tenant, 'Shred')}",
         )
-    if begun(tenant):
+    if begun(tenant) and not withheld(tenant, observed):
         return _destroying(tenant, observed)
     if observed.holds:
         held = ", ".join(observed.holds)

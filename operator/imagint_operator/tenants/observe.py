@@ -23,6 +23,18 @@ from imagint_operator.tenants.places import storage_taken
 from imagint_operator.times import Clock
 
 
+async def seen(reader: Reader, name: str) -> Tenant | None:
+    """A Tenant as it is known; one that is being deleted as the apiserver has it now.
+
+    Destroying a key names no version that could be refused: a cache that is behind, as after a takeover, may still show
+    a Tenant whose successor of the same name has a key of that name.
+    """
+    known = await reader.one(Tenant, name)
+    if known is None or known.metadata.deletion_timestamp is None:
+        return known
+    return await reader.fresh(Tenant, name)
+
+
 class Observer:
     """Gathers, in parallel, what the plan needs."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from imagint_operator import names
@@ -15,6 +15,8 @@ from imagint_operator.tenants import walls
 from imagint_operator.tenants.observations import Observed
 from imagint_operator.tenants.shredding import Shredding, let_go
 from imagint_operator.turns import destroyed_by_retention
+
+CLOCK_SKEW = timedelta(seconds=60)  # of Vault against the apiserver
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,17 @@ def behind(tenant: Tenant, observed: Observed) -> bool:
     """Whether Vault has not even the version that the survivors moved to: it was restored from before a rotation."""
     state = observed.key.state
     return state is not None and state.latest_version < destroyed_below(tenant, observed)
+
+
+def inherited(tenant: Tenant, observed: Observed) -> bool:
+    """Whether the key of this name was made before the Tenant that has recorded none: it is an earlier Tenant's.
+
+    A snapshot of Vault brought it back after it was destroyed. Whoever took it over would open what that one sealed.
+    """
+    state, since = observed.key.state, tenant.metadata.creation_timestamp
+    if state is None or since is None or tenant.status.key is not None:
+        return False
+    return any(datetime.fromisoformat(made) < since - CLOCK_SKEW for made in state.created_at.values())
 
 
 def _restored(tenant: Tenant, observed: Observed) -> tuple[Action, ...]:

@@ -89,8 +89,19 @@ def shred_at(tenant: Tenant) -> datetime | None:
 
 
 def begun(tenant: Tenant) -> bool:
-    """Whether the destruction of the key was begun: then it is carried to its end, whatever the spec says since."""
+    """Whether the destruction of the key was decided: then it is carried to its end, whatever the spec says since."""
     return tenant.status.deletion is not None and tenant.status.deletion.begun_at is not None
+
+
+def withheld(tenant: Tenant, observed: Observed) -> bool:
+    """Whether a hold came after the destruction was decided and before it began: with Vault sealed that can be days.
+
+    Destroying begins with a rotation: a key with no newer version than the one recorded is whole.
+    """
+    deletion, state = tenant.status.deletion, observed.key.state
+    if deletion is None or deletion.step is not DeletionStep.DESTROY_KEY or deletion.key is None or state is None:
+        return False
+    return bool(observed.holds) and state.latest_version <= deletion.key.version
 
 
 def let_go(tenant: Tenant, observed: Observed, now: datetime, *, stranger: bool) -> tuple[Shredding, ...]:
@@ -106,7 +117,7 @@ def let_go(tenant: Tenant, observed: Observed, now: datetime, *, stranger: bool)
     if deletion.step is DeletionStep.DRAIN:
         return _destruction(tenant, deletion, observed, now)
     if observed.key.state is not None:
-        return (DestroyKey(observed.key.state.name),)
+        return () if withheld(tenant, observed) else (DestroyKey(observed.key.state.name),)
     return _after(deletion, observed, now, stranger=stranger)
 
 

@@ -16,7 +16,7 @@ from imagint_operator.tenants import walls
 from imagint_operator.tenants.leaving import leaving
 from imagint_operator.tenants.leftovers import remaining
 from imagint_operator.tenants.observations import Observed
-from imagint_operator.tenants.plan import behind, conflict, destroyed_below, terminating
+from imagint_operator.tenants.plan import behind, conflict, destroyed_below, inherited, terminating
 from imagint_operator.tenants.quotas import exceeded
 from imagint_operator.tenants.shredding import begun, shred_at
 from imagint_operator.terms import POLICY_BOUND, REGION_NOT_IN_POLICY
@@ -58,7 +58,7 @@ def status(tenant: Tenant, observed: Observed, now: datetime) -> TenantStatus:
 
 def _key_status(tenant: Tenant, observed: Observed, now: datetime) -> KeyStatus | None:
     """The key as seen; what was recorded stays when it cannot be seen or was lost."""
-    if conflict(tenant, observed):
+    if conflict(tenant, observed) or inherited(tenant, observed):
         return tenant.status.key
     state, before = observed.key.state, tenant.status.key
     if state is not None:
@@ -177,6 +177,14 @@ def _key(tenant: Tenant, observed: Observed) -> Verdict:
         return no(KEY_READY, "NamespaceConflict", "the key belongs to the owner of the namespace")
     if observed.key.state is None:
         return _keyless(tenant, name)
+    if inherited(tenant, observed):
+        return no(
+            KEY_READY,
+            "KeyInherited",
+            f"key {name} is older than this Tenant: it is an earlier Tenant's, brought back by a snapshot of Vault. It "
+            "opens what that one sealed, and is not used. Delete this Tenant with deletion.policy Shred: that destroys "
+            "the key for good. Then make it anew",
+        )
     if not observed.key.state.never_exportable:
         return no(KEY_READY, "KeyExportable", f"key {name} can leave Vault: whoever took it can undo an erasure")
     return _restored(tenant, observed, name) or yes(KEY_READY, "KeyReady", f"key {name} stands and cannot leave Vault")

@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from imagint_operator.api.base import ConditionStatus
-from imagint_operator.api.policies import PrivacyPolicy, VersionState
+from imagint_operator.api.policies import MOST_VERSIONS, PrivacyPolicy, VersionState
 from imagint_operator.conditions import find
 from imagint_operator.policies import editions
 from imagint_operator.policies.observations import Observed
@@ -232,3 +232,15 @@ def test_the_states_are_those_of_the_moment(life: Life) -> None:
     assert life.condition("InForce") == ("False", "NotYetEffective")
     (version,) = versions(life.policy, life.observed(), life.now + 10 * DAY)
     assert version.state is VersionState.IN_FORCE
+
+
+def test_the_edition_in_force_is_never_dropped_for_those_that_come(make_policy: Make, now: datetime) -> None:
+    life = Life(make_policy, now)
+    life.write("1.0.0", 0)
+    life.look()
+    for number in range(2, MOST_VERSIONS + 4):
+        life.write(f"{number}.0.0", 100 + number, change="Editorial")
+        life.look()
+    states = life.states()
+    assert (len(states), states[0]) == (MOST_VERSIONS, ("1.0.0", "InForce"))
+    assert life.condition("InForce") == ("True", "InForce")

@@ -171,6 +171,8 @@ def test_the_config_map_is_immutable_and_known_by_its_request(
     assert certificates.belongs(made, request_)
     assert not certificates.belongs(made, make_request(uid="another"))
     assert not certificates.belongs({**made, "immutable": False}, request_)
+    unlabelled = {**made, "metadata": {**made["metadata"], "labels": {}}}
+    assert not certificates.belongs(unlabelled, request_), "whoever may write ConfigMaps there could forge one"
 
 
 def test_a_request_of_an_earlier_ones_name_has_a_second_name_for_its_certificate(

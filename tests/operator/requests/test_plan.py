@@ -310,10 +310,15 @@ class TestProgress:
         assert status.due_by is not None
         assert [step.state for step in status.steps] == [StepState.PENDING] * 12
 
-    def test_nothing_held_skips_to_the_certificate(self, make_request: Make, observed: Observed, now: datetime) -> None:
+    def test_nothing_held_skips_to_the_recipients(self, make_request: Make, observed: Observed, now: datetime) -> None:
         request = make_request()
         status = progress.advanced(progress.begun(request, now), StepName.HOLD_CHECK, Finding(), now)
         status = progress.advanced(status, StepName.FENCE, Finding(nothing_held=True, result=StepResult(paths=0)), now)
+        decision = plan(request.model_copy(update={"status": status}), observed, now)
+        assert decision == Run(StepName.PROCESSORS, Operation.TELL_PROCESSORS), "they may hold what has expired here"
+        waiting = request.model_copy(update={"status": progress.running(status, StepName.PROCESSORS, now)})
+        assert not in_line(waiting), "waiting for them holds up nobody"
+        status = progress.advanced(status, StepName.PROCESSORS, Finding(), now)
         decision = plan(request.model_copy(update={"status": status}), observed, now)
         assert decision == Run(StepName.CERTIFICATE, Operation.PREPARE_CERTIFICATE)
         assert progress.complete(request.model_copy(update={"status": status})).reason == "NothingHeld"

@@ -72,6 +72,8 @@ def carried_out(tenant: Tenant, observed: Observed, operation: Operation, now: d
         return with_status(tenant, progress.scheduled(tenant, now)), observed
     if operation is Operation.START:
         return with_status(tenant, progress.started(tenant, now)), observed
+    if operation is Operation.CHECK_HOLDS_AGAIN:
+        return tenant, replace(observed, rechecked=True)
     run = recorded(tenant).current
     assert run is not None
     finding, key = found_by(operation, run, observed.key or KEY)
@@ -125,7 +127,11 @@ def test_a_crash_in_a_step_takes_it_up_again(tenant: Tenant, now: datetime, step
     fields = {"key_versions": VERSIONS} if step is RetentionStep.ROTATE else {}
     decision = plan(at(tenant, step, **fields), seen, now)
     assert isinstance(decision, Run)
-    expected = {RetentionStep.ROTATE: Operation.CONFIRM_ROTATION, RetentionStep.TRIM: Operation.RAISE_MINIMUM}
+    expected = {
+        RetentionStep.ROTATE: Operation.CONFIRM_ROTATION,
+        RetentionStep.COMMIT: Operation.CHECK_HOLDS_AGAIN,
+        RetentionStep.TRIM: Operation.RAISE_MINIMUM,
+    }
     assert decision.operation == expected.get(step, step.value)
 
 

@@ -52,6 +52,7 @@ RECORDED: dict[str, Any] = {"key": {"name": "tenant-acme", "version": 1}, "names
 NO_VAULT = KeyView(problem=VaultUnavailableError("Vault is sealed or unreachable"))
 EVIDENCE = ShredEvidence(config_map="shred-acme-uid-acme", digest="sha256:" + "ab" * 32)
 DRAINED = GatewayView(drained=True)
+ROTATED = KeyView(replace(KEY, latest_version=2))
 
 
 def build(policy: str = "Shred", grace: int = 0, **given_status: Any) -> Tenant:
@@ -148,6 +149,12 @@ CASES = [
                  id="refused too late: what was begun is carried to its end"),
     pytest.param(with_deletion(build(), at(DeletionStep.DRAIN)), {"holds": ("case-7",)}, LATER, None,
                  id="a legal hold stands"),
+    pytest.param(with_deletion(build(), at(DeletionStep.DESTROY_KEY)), {"holds": ("case-7",)}, LATER, None,
+                 id="a legal hold came while Vault was sealed: the key is whole, and stays"),
+    pytest.param(with_deletion(build(), at(DeletionStep.DESTROY_KEY)), {"holds": ("case-7",), "key": ROTATED}, LATER,
+                 DestroyKey, id="a legal hold came in the middle of the destruction: too late"),
+    pytest.param(with_deletion(build(), at(DeletionStep.PROBE)), {"holds": ("case-7",)}, LATER, DestroyKey,
+                 id="a legal hold does not keep a key that came back after it was destroyed"),
     pytest.param(with_deletion(build(), at(DeletionStep.DRAIN)), {"gateway": GatewayView()}, timedelta(), None,
                  id="something runs still"),
     pytest.param(with_deletion(build(), at(DeletionStep.DRAIN)), {"gateway": GatewayView()}, DRAIN_PATIENCE, Record,
@@ -164,6 +171,12 @@ CASES = [
     pytest.param(with_deletion(build(), at(DeletionStep.RELEASE, evidence=None)), {"key": KeyView()}, timedelta(),
                  Certify, id="released without a certificate: made first"),
 ]  # fmt: skip
+
+
+def test_a_hold_that_came_before_the_destruction_began_is_named() -> None:
+    tenant = with_deletion(build(), at(DeletionStep.DESTROY_KEY))
+    said = [status(tenant, seen(tenant, **more), NOW).conditions[0].reason for more in ({"holds": ("case-7",)}, {})]
+    assert said == ["Held", "Shredding"]
 
 
 @pytest.mark.parametrize(("tenant", "changes", "later", "expected"), CASES)

@@ -13,6 +13,7 @@ from imagint_operator.api.tenants import Tenant
 from imagint_operator.dataplane.answers import GatewayStatus
 from imagint_operator.errors import DataPlaneUnavailableError, ServeUnavailableError, VaultUnavailableError
 from imagint_operator.kube.resources import ObjectKey
+from imagint_operator.serve.applications import is_served
 from imagint_operator.serve.places import Refusal
 from imagint_operator.serve.ports import AppStatus
 from imagint_operator.serve.views import AppState
@@ -37,6 +38,28 @@ def seen(tenant: Tenant, **changes: Any) -> Observed:
 
 def reasons(tenant: Tenant, observed: Observed, now: datetime) -> dict[str, tuple[str, str]]:
     return {c.type: (c.status.value, c.reason) for c in status(tenant, observed, now).conditions}
+
+
+@pytest.mark.parametrize(
+    ("made", "recorded", "expected"),
+    [
+        pytest.param("2026-11-20T12:00:00Z", False, ("False", "KeyInherited"), id="made for an earlier Tenant"),
+        pytest.param("2026-11-23T12:00:00Z", False, ("True", "KeyReady"), id="made for this one, and then a crash"),
+        pytest.param("2026-11-20T12:00:00Z", True, ("True", "KeyReady"), id="recorded as its own"),
+    ],
+)
+def test_the_key_of_an_earlier_tenant_that_vault_brings_back_is_not_taken_over(
+    make_tenant: MakeTenant, now: datetime, made: str, *, recorded: bool, expected: tuple[str, str]
+) -> None:
+    """An old backup of Vault: what the certificate says is destroyed must not be opened by the next of that name."""
+    tenant = make_tenant(
+        status={"key": {"name": "tenant-acme", "version": 3}} if recorded else {},
+        creationTimestamp="2026-11-23T12:00:00Z",
+    )
+    observed = seen(tenant, key=KeyView(replace(KEY, created_at={2: made, 3: "2026-11-23T12:00:01Z"})))
+    assert reasons(tenant, observed, now)["KeyReady"] == expected
+    assert (status(tenant, observed, now).key is not None) is (expected[0] == "True")
+    assert is_served(tenant) is recorded
 
 
 def test_a_whole_tenant_is_ready_and_serving(make_tenant: MakeTenant, now: datetime) -> None:
