@@ -24,7 +24,8 @@ from imagint_serving.prober.gateways import addresses
 from imagint_serving.projector import apiserver, handovers
 
 ENVIRONMENT = {
-    "IMAGINT_KUBECONFIG": "/k", "IMAGINT_VAULT_ADDR": "http://127.0.0.1:8200", "IMAGINT_VAULT_TOKEN_FILE": "/t",
+    "IMAGINT_KUBECONFIG": "/k", "IMAGINT_PROVISIONER_KUBECONFIG": "/k", "IMAGINT_SHREDDER_KUBECONFIG": "/k",
+    "IMAGINT_SHREDDER_VAULT_TOKEN_FILE": "/t", "IMAGINT_VAULT_ADDR": "http://127.0.0.1:8200", "IMAGINT_VAULT_TOKEN_FILE": "/t",
     "IMAGINT_RAY_DASHBOARD": "http://r", "IMAGINT_RAY_TOKEN_FILE": "/t", "IMAGINT_SERVE_URL": "http://s",
     "IMAGINT_PROBER_URL": "http://p", "IMAGINT_DATAPLANE_TOKEN_FILE": "/t", "IMAGINT_PROBER_TOKEN_FILE": "/t",
     "IMAGINT_HANDOVER": "/h", "IMAGINT_DATA_ROOT": "/d", "IMAGINT_COPIES_ROOT": "/c",
@@ -93,7 +94,7 @@ NETWORK = {"database": "postgresql://db/acme", "objects": "s3://acme", "treeCopi
 def dedicated() -> tuple[GatewayConfig, dict[str, Any]]:
     """What the Gateway of a Dedicated tenant is told, and the pod that it runs in."""
     spec = {"residency": {"region": "eu"}, "compute": "Dedicated", "storage": NETWORK}
-    key = {"name": "tenant-acme", "latestVersion": 1, "minDecryptionVersion": 1}
+    key = {"name": "tenant-acme", "version": 1}
     tenant = Tenant.model_validate({"metadata": {"name": "acme"}, "spec": spec, "status": {"key": key}})
     settings = from_environment({**ENVIRONMENT, "IMAGINT_RAY_IMAGE": "registry.example/imagint:1"})
     applications = [application.config for application in render([tenant], [], settings)]
