@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
 
 from imagint_operator.api.models import ModelDeployment, ModelDeploymentStatus
-from imagint_operator.api.tenants import Tenant
+from imagint_operator.api.tenants import Compute, Tenant
 from imagint_operator.dataplane.answers import ModelTrial
 from imagint_operator.models.plan import trial
-from imagint_operator.serve.applications import gateway, generator
+from imagint_operator.serve.applications import gateway, generator, render
+from imagint_operator.serve.places import address
+from imagint_operator.serve.rayservices import Place
+from imagint_operator.serve.rayservices import render as ray_service
 from imagint_operator.serve.revisions import revision_of, template_of
 from imagint_operator.settings import from_environment
 from imagint_serving.config import GatewayConfig, GatewaySettings, GeneratorConfig
 from imagint_serving.gateway.trials import TrialBody
+from imagint_serving.prober.gateways import addresses
+from imagint_serving.projector import apiserver, handovers
 
 ENVIRONMENT = {
-    "IMAGINT_KUBECONFIG": "/k", "IMAGINT_VAULT_ADDR": "http://127.0.0.1:8200", "IMAGINT_VAULT_TOKEN_FILE": "/t",
+    "IMAGINT_KUBECONFIG": "/k", "IMAGINT_PROVISIONER_KUBECONFIG": "/k", "IMAGINT_SHREDDER_KUBECONFIG": "/k",
+    "IMAGINT_SHREDDER_VAULT_TOKEN_FILE": "/t", "IMAGINT_VAULT_ADDR": "http://127.0.0.1:8200",
+    "IMAGINT_VAULT_TOKEN_FILE": "/t",
     "IMAGINT_RAY_DASHBOARD": "http://r", "IMAGINT_RAY_TOKEN_FILE": "/t", "IMAGINT_SERVE_URL": "http://s",
     "IMAGINT_PROBER_URL": "http://p", "IMAGINT_DATAPLANE_TOKEN_FILE": "/t", "IMAGINT_PROBER_TOKEN_FILE": "/t",
     "IMAGINT_HANDOVER": "/h", "IMAGINT_DATA_ROOT": "/d", "IMAGINT_COPIES_ROOT": "/c",
@@ -78,3 +87,59 @@ def test_the_gateway_reads_what_is_to_be_tried(kind: str) -> None:
 
 def test_the_operator_reads_what_came_of_it() -> None:
     assert set(ModelTrial.model_fields) == {"ok", "seconds", "pictures", "right", "hashes"}
+
+
+NETWORK = {"database": "postgresql://db/acme", "objects": "s3://acme", "treeCopies": ["s3://copies/acme"]}
+
+
+def dedicated() -> tuple[GatewayConfig, dict[str, Any]]:
+    """What the Gateway of a Dedicated tenant is told, and the pod that it runs in."""
+    spec = {"residency": {"region": "eu"}, "compute": "Dedicated", "storage": NETWORK}
+    key = {"name": "tenant-acme", "version": 1}
+    tenant = Tenant.model_validate({"metadata": {"name": "acme"}, "spec": spec, "status": {"key": key}})
+    settings = from_environment({**ENVIRONMENT, "IMAGINT_RAY_IMAGE": "registry.example/imagint:1"})
+    applications = [application.config for application in render([tenant], [], settings)]
+    made = ray_service(Place("tenant-acme", "acme"), applications, settings)["spec"]
+    (served,) = json.loads(made["serveConfigV2"])["applications"]
+    template = made["rayClusterConfig"]["workerGroupSpecs"][0]["template"]["spec"]
+    return GatewayConfig.model_validate(served["args"]), template
+
+
+def test_a_dedicated_gateway_finds_every_file_it_is_told_of_in_its_pod() -> None:
+    config, pod = dedicated()
+    (container,) = pod["containers"]
+    mounts = {mount["name"]: PurePosixPath(mount["mountPath"]) for mount in container["volumeMounts"]}
+    found: dict[PurePosixPath, str] = {}
+    for volume in pod["volumes"]:
+        sources = volume.get("projected", {}).get("sources") or [{"configMap": volume.get("configMap")}]
+        for source in sources:
+            if token := source.get("serviceAccountToken"):
+                found[mounts[volume["name"]] / token["path"]] = token["audience"]
+            else:
+                config_map = source["configMap"]
+                for item in config_map["items"]:
+                    found[mounts[volume["name"]] / item["path"]] = f"{config_map['name']}/{item['key']}"
+    handover = PurePosixPath(config.handover)
+    assert found == {
+        handover / handovers.TOKEN_FILE: apiserver.VAULT_AUDIENCE,
+        handover / handovers.KEYS_FILE: f"{apiserver.HANDOVER}/{handovers.KEYS_FILE}",
+        PurePosixPath(config.platform): f"{apiserver.HANDOVER}/{handovers.PLATFORM_FILE}",
+    }
+
+
+def test_a_dedicated_gateway_is_the_account_that_vault_knows() -> None:
+    config, pod = dedicated()
+    assert pod["serviceAccountName"] == apiserver.DATAPLANE_ACCOUNT
+    assert (config.vault.role, config.vault.key, config.namespace) == ("dataplane", "tenant-acme", "tenant-acme")
+
+
+def test_a_dedicated_gateway_keeps_nothing_on_its_own_disk() -> None:
+    config, _ = dedicated()
+    assert (config.storage.database, config.storage.objects) == (NETWORK["database"], NETWORK["objects"])
+    assert list(config.storage.tree_copies) == NETWORK["treeCopies"]
+
+
+def test_operator_and_prober_look_for_a_tenant_at_the_same_two_addresses() -> None:
+    settings = from_environment(ENVIRONMENT)
+    theirs = {address("acme", compute, settings) for compute in Compute}
+    assert set(addresses("acme", settings.serve_url, settings.dedicated_serve_url, None)) == theirs

@@ -38,7 +38,7 @@ def main() -> int:
         print(f"prober: {error}", file=sys.stderr)
         return 2
     session = VaultSession(settings.vault_address, VAULT_ROLE, settings.vault_token_file)
-    gateway = HttpGateway(settings.serve_url, settings.dataplane_token_file)
+    gateway = HttpGateway(settings.serve_url, settings.dataplane_token_file, dedicated=settings.dedicated_serve_url)
     around = Surroundings(now=lambda: datetime.now(UTC), monotonic=time.monotonic, nonce=lambda: secrets.token_hex(32))
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn raises the signal again once it has drained: then, as before it listens, it means a clean end.

@@ -1,7 +1,12 @@
-"""The Gateway's privacy API over HTTP. The address comes from the prober's own settings, never from a request."""
+"""The Gateway's privacy API over HTTP. Addresses come from the prober's own settings, never from a request.
+
+A tenant's Gateway is on the shared cluster or in the tenant's own namespace. Nobody tells the prober which: it asks at
+one and, where no Gateway of this tenant is, at the other (ADR 13).
+"""
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import time
 from pathlib import Path
@@ -18,6 +23,9 @@ from imagint_serving.prober.ports import Opening
 MAX_ANSWER = 1024 * 1024
 MAX_TOKEN = 16 * 1024
 CALL_SECONDS = 10.0
+SERVE_SERVICE = "imagint-serve-svc"
+NO_CODE = "no code"
+MAX_REMEMBERED = 10_000
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -35,11 +43,23 @@ class _Refused(Message):
     error: _Detail
 
 
-class HttpGateway:
-    """Speaks to every tenant's Gateway behind one Serve address, showing the prober's own token."""
+class _NotHereError(GatewayUnavailableError):
+    """Nothing was asked of a Gateway of this tenant: none is at this address."""
 
-    def __init__(self, serve_url: str, token_file: Path, transport: httpx.BaseTransport | None = None) -> None:
-        self._url = serve_url
+
+class HttpGateway:
+    """Speaks to every tenant's Gateway, on the shared cluster or the tenant's own, showing the prober's own token."""
+
+    def __init__(
+        self,
+        serve_url: str,
+        token_file: Path,
+        transport: httpx.BaseTransport | None = None,
+        dedicated: str | None = None,
+    ) -> None:
+        self._shared = serve_url
+        self._dedicated = dedicated
+        self._last: dict[str, str] = {}
         self._token_file = token_file
         # trust_env: a proxy of the environment has no business between the prober and a Gateway.
         self._client = httpx.Client(
@@ -76,7 +96,23 @@ class HttpGateway:
         return _agreed(Holdings, *self._call("GET", tenant, f"/subjects/{subject}/holdings"))
 
     def _call(self, method: str, tenant: str, path: str, body: dict[str, str] | None = None) -> tuple[int, bytes]:
-        url = f"{self._url}/{tenant}/privacy/v1{path}"
+        """Ask where this tenant answered last, and at its other address where no Gateway of it is."""
+        places = addresses(tenant, self._shared, self._dedicated, self._last.get(tenant))
+        for place in places[:-1]:
+            with contextlib.suppress(_NotHereError):
+                return self._kept(tenant, place, self._call_at(place, method, tenant, path, body))
+        return self._kept(tenant, places[-1], self._call_at(places[-1], method, tenant, path, body))
+
+    def _kept(self, tenant: str, place: str, answer: tuple[int, bytes]) -> tuple[int, bytes]:
+        if len(self._last) >= MAX_REMEMBERED:
+            self._last.clear()
+        self._last[tenant] = place
+        return answer
+
+    def _call_at(
+        self, place: str, method: str, tenant: str, path: str, body: dict[str, str] | None
+    ) -> tuple[int, bytes]:
+        url = f"{place}/{tenant}/privacy/v1{path}"
         headers = {"authorization": f"Bearer {self._token()}", "accept-encoding": "identity", **tracing.headers()}
         ends = time.monotonic() + CALL_SECONDS
         try:
@@ -88,10 +124,15 @@ class HttpGateway:
                     content += chunk
                     if len(content) > MAX_ANSWER or time.monotonic() > ends:
                         raise GatewayUnavailableError(f"the Gateway of {tenant} answers too much or too slowly")
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise _NotHereError(f"the Gateway of {tenant} does not answer ({type(error).__name__})") from None
         except httpx.HTTPError as error:
             raise GatewayUnavailableError(f"the Gateway of {tenant} does not answer ({type(error).__name__})") from None
         if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
             raise GatewayUnavailableError(f"the Gateway of {tenant} answers {response.status_code}")
+        if response.status_code == httpx.codes.NOT_FOUND and _code(bytes(content)) == NO_CODE:
+            # Serve's own 404: a Gateway gives each refusal a code.
+            raise _NotHereError(f"the Gateway of {tenant} answers 404 (it does not run there)")
         return response.status_code, bytes(content)
 
     def _token(self) -> str:
@@ -102,6 +143,17 @@ class HttpGateway:
         if not token:
             raise GatewayUnavailableError("the prober has no token yet")
         return token
+
+
+def addresses(tenant: str, shared: str, dedicated: str | None, last: str | None) -> tuple[str, ...]:
+    """Return where a tenant's Gateway may be: where it answered last, then the shared cluster, then its own.
+
+    The names are those that the operator and KubeRay give (`imagint_operator.serve.places`).
+    """
+    if dedicated is None:
+        return (shared,)
+    own = dedicated.replace("{service}", SERVE_SERVICE).replace("{namespace}", f"tenant-{tenant}").rstrip("/")
+    return (own, shared) if last == own else (shared, own)
 
 
 def _agreed(kind: type[M], status: int, content: bytes) -> M:
@@ -117,5 +169,5 @@ def _code(content: bytes) -> str:
     try:
         code = _Refused.model_validate_json(content).error.code
     except ValidationError:
-        return "no code"
-    return code if code.replace("_", "").isalnum() and code.isascii() else "no code"
+        return NO_CODE
+    return code if code.replace("_", "").isalnum() and code.isascii() else NO_CODE

@@ -32,6 +32,8 @@ class ProberSettings:
     probes_folder: Path
     host: str
     port: int
+    dedicated_serve_url: str | None = None
+    """Where a tenant's own Serve is, with `{service}` and `{namespace}` for its names; None: nowhere."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> ProberSettings:
@@ -46,6 +48,9 @@ class ProberSettings:
         for name in ("IMAGINT_VAULT_ADDR", "IMAGINT_SERVE_URL"):
             if urlsplit(environment[name]).scheme not in ("http", "https"):
                 raise ProberSettingsError(f"{name} is not an http address")
+        dedicated = environment.get("IMAGINT_DEDICATED_SERVE_URL") or None
+        if dedicated is not None:
+            _check_template(dedicated)
         port = environment["IMAGINT_PROBER_PORT"]
         if not port.isdecimal() or not 0 < int(port) < 65536:
             raise ProberSettingsError("IMAGINT_PROBER_PORT is not a port")
@@ -58,4 +63,14 @@ class ProberSettings:
             probes_folder=Path(environment["IMAGINT_PROBES_DIR"]),
             host=environment.get("IMAGINT_PROBER_HOST") or "127.0.0.1",
             port=int(port),
+            dedicated_serve_url=dedicated,
         )
+
+
+def _check_template(template: str) -> None:
+    name = "IMAGINT_DEDICATED_SERVE_URL"
+    if urlsplit(template).scheme not in ("http", "https"):
+        raise ProberSettingsError(f"{name} is not an http address")
+    if "{namespace}" not in template:
+        # Without it every tenant's answer would come from one place, whosever it is.
+        raise ProberSettingsError(f"{name} does not say {{namespace}}, and so names no tenant's own Serve")

@@ -1,7 +1,8 @@
 """The projector's few calls to the apiserver, over HTTP.
 
 It must ask for nothing beyond: list Tenants, list the names of tenant namespaces, look at the data plane's
-account in each, read the Secrets that a Tenant names, mint tokens for that account, read the issuer's public keys.
+account in each, read the Secrets that a Tenant names, mint tokens for that account, read the issuer's public keys,
+read and write the one ConfigMap from which a Gateway in a tenant's own namespace is handed its files.
 Every call has a timeout; proxies named by the environment are ignored; no body ever reaches an error or a log.
 """
 
@@ -29,6 +30,12 @@ from imagint_serving.projector.observations import (
 DATAPLANE_ACCOUNT = "imagint-dataplane"
 VAULT_AUDIENCE = "vault"
 TENANT_LABEL = "imagint.ai/tenant"
+HANDOVER = "imagint-handover"
+FIELD_MANAGER = "imagint-projector"
+_KEPT = {"app.kubernetes.io/managed-by": "imagint-operator"}
+"""By this label admission keeps everybody but the projector from changing the object."""
+_APPLY = "application/apply-patch+yaml"
+_DEDICATED = "Dedicated"
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 NOT_YET = (httpx.codes.NOT_FOUND, httpx.codes.FORBIDDEN)
 """What a tenant answers with while the operator is still setting it up."""
@@ -99,6 +106,26 @@ class ApiServer:
         keys = self._get("/openid/v1/jwks", accept="application/jwk-set+json, application/json")
         return json.dumps({"issuer": issuer, "jwks": keys}, sort_keys=True).encode()
 
+    def handed(self, namespace: str) -> dict[str, str] | None:
+        """Return what the tenant's handover ConfigMap holds; None when it is not there or its labels are wrong."""
+        found = self._found(_handover(namespace))
+        if found is None or not (found["metadata"].get("labels") or {}).items() >= _labels(namespace).items():
+            return None
+        return dict(found.get("data") or {})
+
+    def hand(self, tenant: TenantView, content: dict[str, str]) -> None:
+        """Apply the tenant's handover ConfigMap: server-side, so that what is left out of `content` goes."""
+        metadata = {"name": HANDOVER, "namespace": tenant.namespace, "labels": _labels(tenant.namespace)}
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": content}
+        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        self._call(
+            "PATCH",
+            _handover(tenant.namespace),
+            headers={"Content-Type": _APPLY, "Accept": "application/json"},
+            params=query,
+            content=json.dumps(body).encode(),
+        )
+
     def _found(self, path: str) -> Any:
         try:
             return self._get(path)
@@ -155,4 +182,18 @@ def _tenant(item: dict[str, Any]) -> TenantView | None:
         KeyReference(entry["name"], entry["secretRef"]["name"], entry["secretRef"]["key"])
         for entry in item.get("spec", {}).get("apiKeys") or ()
     )
-    return TenantView(name, keys)
+    asked = item.get("spec", {}).get("compute")
+    status = item.get("status") or {}
+    # Where it is served now, as the operator has it (serve/places.py): a status without compute was written before the
+    # operator knew of any but the shared cluster.
+    home = status.get("compute") or ("Shared" if status.get("path") else asked)
+    both = {asked, home}
+    return TenantView(name, keys, shared=both != {_DEDICATED}, dedicated=_DEDICATED in both)
+
+
+def _handover(namespace: str) -> str:
+    return f"/api/v1/namespaces/{namespace}/configmaps/{HANDOVER}"
+
+
+def _labels(namespace: str) -> dict[str, str]:
+    return {**_KEPT, TENANT_LABEL: namespace.removeprefix("tenant-")}

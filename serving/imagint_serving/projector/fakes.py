@@ -37,6 +37,10 @@ class FakeCluster:
     failing: dict[str, int] = field(default_factory=dict)
     minted: list[str] = field(default_factory=list)
     token_seconds: int | None = None
+    computes: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    """What a Tenant asks for, and where its status says that it is."""
+    config_maps: dict[str, dict[str, Any]] = field(default_factory=dict)
+    applied: list[str] = field(default_factory=list)
     _signing: bytes = field(default_factory=lambda: uuid.uuid4().bytes * 2, repr=False)
 
     def add_tenant(self, name: str, *key_names: str) -> None:
@@ -57,7 +61,7 @@ class FakeCluster:
         parts = path.strip("/").split("/")
         match method, parts:
             case "GET", ["apis", "imagint.ai", "v1alpha1", "tenants"]:
-                return 200, {"items": [_tenant(n, k) for n, k in self.tenants.items()]}
+                return 200, {"items": [self._tenant(n, k) for n, k in self.tenants.items()]}
             case "GET", ["api", "v1", "namespaces"]:
                 return 200, {"items": [{"metadata": {"name": n}} for n in self.accounts]}
             case "GET", ["api", "v1", "namespaces", namespace, "serviceaccounts", _]:
@@ -65,13 +69,27 @@ class FakeCluster:
                 return (404, {}) if uid is None else (200, {"metadata": {"uid": uid}})
             case "GET", ["api", "v1", "namespaces", namespace, "secrets", name]:
                 return self._secret(namespace, name)
+            case _, ["api", "v1", "namespaces", namespace, "configmaps", "imagint-handover"]:
+                return self._handover(method, namespace, body)
             case "POST", ["api", "v1", "namespaces", namespace, "serviceaccounts", _, "token"]:
                 return self._token(namespace, body)
-            case "GET", [".well-known", "openid-configuration"]:
-                return 200, {"issuer": "https://cluster.test"}
-            case "GET", ["openid", "v1", "jwks"]:
-                return 200, self.keys
-        return 404, {}
+        published = {
+            "/.well-known/openid-configuration": {"issuer": "https://cluster.test"},
+            "/openid/v1/jwks": self.keys,
+        }
+        return (200, published[path]) if path in published else (404, {})
+
+    def _handover(self, method: str, namespace: str, body: dict[str, Any]) -> tuple[int, Any]:
+        if method == "PATCH":
+            self.applied.append(namespace)
+            self.config_maps[namespace] = body
+        held = self.config_maps.get(namespace)
+        return (404, {}) if held is None else (200, held)
+
+    def _tenant(self, name: str, keys: list[dict[str, Any]]) -> dict[str, Any]:
+        asked, placed = self.computes.get(name, ("Shared", None))
+        spec = {"compute": asked, **({"apiKeys": keys} if keys else {})}
+        return {"metadata": {"name": name}, "spec": spec, "status": {"compute": placed} if placed else {}}
 
     def _secret(self, namespace: str, name: str) -> tuple[int, Any]:
         held = self.secrets.get((namespace, name))
@@ -131,6 +149,9 @@ def _handler(cluster: FakeCluster) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             self._serve()
 
+        def do_PATCH(self) -> None:
+            self._serve()
+
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
             """Keep quiet."""
 
@@ -148,10 +169,6 @@ def _handler(cluster: FakeCluster) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(content)
 
     return Handler
-
-
-def _tenant(name: str, keys: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"metadata": {"name": name}, "spec": {"apiKeys": keys} if keys else {}}
 
 
 def _kubeconfig(port: int) -> str:

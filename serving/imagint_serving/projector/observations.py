@@ -26,6 +26,10 @@ class TenantView:
 
     name: str
     api_keys: tuple[KeyReference, ...]
+    shared: bool = True
+    """Whether its Gateway runs, or is to run, on the cluster that tenants share, and reads files."""
+    dedicated: bool = False
+    """Whether its Gateway runs, or is to run, in its own namespace, and reads what kubelet mounts from an object."""
 
     @property
     def namespace(self) -> str:
@@ -65,6 +69,10 @@ class Holding:
     usable: int = -1
     checked_at: float = 0.0
     checking: Attempts = Attempts()
+    filed: bool = False
+    """Whether something of it may lie in the folder."""
+    objected: bool | None = None
+    """Whether something of it lies in the object in its namespace; None when nobody has looked yet."""
 
 
 def bounded_name(name: str) -> str | None:

@@ -53,7 +53,9 @@ def plan(
     routine: list[tuple[float, str]] = []
     for name, tenant in sorted(present.items()):
         holding = folders.get(name, Holding())
-        if now >= max(holding.renew_at, holding.minting.retry_at):
+        if holding.filed and not tenant.shared:
+            actions.append(Remove(name))  # it moved to a cluster of its own, where kubelet keeps its token
+        if tenant.shared and now >= max(holding.renew_at, holding.minting.retry_at):
             actions.append(Mint(tenant))
         if now < holding.checking.retry_at:
             continue

@@ -6,6 +6,7 @@ It must not log a token, a key or a body: actions and errors appear by tenant na
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ import jwt
 
 from imagint_serving.projector.apiserver import NOT_YET
 from imagint_serving.projector.errors import ApiServerError, ProjectorError
-from imagint_serving.projector.handovers import Handover
+from imagint_serving.projector.handovers import KEYS_FILE, PLATFORM_FILE, Handover
 from imagint_serving.projector.observations import (
     Attempts,
     Holding,
@@ -64,16 +65,23 @@ class Source(Protocol):
     def platform(self) -> bytes:
         """Return the issuer and its public keys."""
 
+    def handed(self, namespace: str) -> dict[str, str] | None:
+        """Return what the object for the Gateway in a tenant's namespace holds; None when it is not the projector's."""
+
+    def hand(self, tenant: TenantView, content: dict[str, str]) -> None:
+        """Make the object for the Gateway in a tenant's namespace hold exactly this."""
+
 
 class Projector:
-    """Keeps the handover folder equal to what the cluster says."""
+    """Keeps the handover folder, and one object in each namespace with a Gateway, equal to what the cluster says."""
 
     def __init__(self, source: Source, handover: Handover, settings: ProjectorSettings) -> None:
         self._source = source
         self._handover = handover
         self._settings = settings
-        self._holdings = dict.fromkeys(handover.folders(), Holding())
+        self._holdings = dict.fromkeys(handover.folders(), Holding(filed=True))
         self._platform_due = 0.0
+        self._platform = b""
         self._failures = 0
         self._workers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="projector")
 
@@ -105,7 +113,8 @@ class Projector:
 
     def _refresh_platform(self, now: float) -> None:
         if now >= self._platform_due:
-            self._handover.write_platform(self._source.platform())
+            self._platform = self._source.platform()
+            self._handover.write_platform(self._platform)
             self._platform_due = now + self._settings.platform_seconds
 
     def _act_all(self, actions: list[Action], now: float) -> None:
@@ -154,13 +163,17 @@ class Projector:
             account_uid=minted.account_uid,
             renew_at=renew_at(minted.minted_at, minted.expires_at),
             minting=Attempts(),
+            filed=True,
         )
         _log.info("minted a token for %s", tenant.name)
 
     def _check(self, tenant: TenantView, now: float) -> None:
         digests = self._digests(tenant)
-        self._handover.write_keys(tenant.name, digests)
-        account = self._source.account_uid(tenant.namespace)
+        if tenant.shared:
+            self._handover.write_keys(tenant.name, digests)
+            self._holdings[tenant.name] = replace(self._held(tenant.name), filed=True)
+        objected = self._hand(tenant, digests)
+        account = self._source.account_uid(tenant.namespace) if tenant.shared else None
         held = self._held(tenant.name)
         if held.usable != len(digests):
             _log.info("%s: %d of %d API keys usable", tenant.name, len(digests), len(tenant.api_keys))
@@ -173,7 +186,25 @@ class Projector:
             usable=len(digests),
             checked_at=now,
             checking=Attempts(),
+            objected=objected,
         )
+
+    def _hand(self, tenant: TenantView, digests: dict[str, str]) -> bool:
+        """Bring the object in the tenant's namespace up to date, and return whether something lies there.
+
+        Once the tenant has moved to the shared cluster it is emptied: a key that is revoked later must not wait there
+        for the day when the tenant moves back. It is read again only while a Gateway reads it.
+        """
+        if not tenant.dedicated and self._held(tenant.name).objected is False:
+            return False
+        found = self._source.handed(tenant.namespace)
+        if not tenant.dedicated and not found:
+            return False
+        wanted = _content(digests, self._platform) if tenant.dedicated else {}
+        if found != wanted:
+            self._source.hand(tenant, wanted)
+            _log.info("handed %d entries over into the namespace of %s", len(wanted), tenant.name)
+        return tenant.dedicated
 
     def _digests(self, tenant: TenantView) -> dict[str, str]:
         values = {
@@ -182,6 +213,11 @@ class Projector:
         }
         usable = {name: value for name, value in values.items() if len(value) >= MIN_KEY_CHARACTERS}
         return {name: hashlib.sha256(value).hexdigest() for name, value in usable.items()}
+
+
+def _content(digests: dict[str, str], platform: bytes) -> dict[str, str]:
+    """Return what a Gateway in a tenant's own namespace reads: digests of keys and public keys, nothing secret."""
+    return {KEYS_FILE: json.dumps(digests, sort_keys=True), PLATFORM_FILE: platform.decode()}
 
 
 def describe(error: Exception) -> str:

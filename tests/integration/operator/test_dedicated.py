@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import subprocess
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +16,12 @@ import pytest
 from imagint_dev.stack import Stack
 from imagint_operator.kube.connections import Connection
 from imagint_operator.serve.fakekuberay import FakeKubeRay
+from imagint_serving.projector.apiserver import ApiServer
+from imagint_serving.projector.errors import ApiServerError
+from imagint_serving.projector.handovers import Handover
+from imagint_serving.projector.observations import TenantView
+from imagint_serving.projector.service import Projector
+from imagint_serving.projector.settings import ProjectorSettings
 
 pytestmark = pytest.mark.stack
 GONE_SECONDS = 120.0  # the garbage collector learns of a new kind within half a minute
@@ -153,3 +162,54 @@ async def test_without_kuberay_a_dedicated_tenant_is_told_so(
         await applied(cluster, tenant("hopeful", "Dedicated", storage=network("hopeful")))
         told = lambda: cluster.condition("tenant", "hopeful", "Ready")  # noqa: E731
         await eventually(told, ("False", "KubeRayNotConfigured"))
+
+
+KEY = "key-of-the-web-shop"
+
+
+@pytest.fixture
+def source(stack: Stack) -> Iterator[ApiServer]:
+    """The apiserver as the projector sees it, with its own rights."""
+    made = ApiServer(stack.identity("imagint-projector") / "kubeconfig")
+    yield made
+    made.close()
+
+
+async def test_the_projector_hands_over_into_the_tenants_namespace(
+    bench: Any, cluster: Any, kuberay: FakeKubeRay, eventually: Callable[..., Any], source: ApiServer, tmp_path: Path
+) -> None:
+    keys = [{"name": "web", "secretRef": {"name": "api-web", "key": "token"}}]
+    projector = Projector(source, Handover(tmp_path / "files"), ProjectorSettings(tmp_path, tmp_path / "files"))
+
+    def handed(ahead: float = 0.0) -> dict[str, Any]:
+        projector.step(time.time() + ahead)
+        return cluster.get("configmap", "imagint-handover", "tenant-keyed") or {}
+
+    async with bench.operator():
+        await applied(cluster, tenant("keyed", "Dedicated", storage=network("keyed"), apiKeys=keys))
+        await eventually(lambda: cluster.condition("tenant", "keyed", "GatewayReady"), ("True", "Serving"), seconds=30)
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "api-web", "namespace": "tenant-keyed"}}
+        await applied(cluster, secret | {"stringData": {"token": KEY}})
+        digests = json.dumps({"web": hashlib.sha256(KEY.encode()).hexdigest()})
+        held = lambda: handed().get("data", {}).get("api-keys.json")  # noqa: E731
+        await eventually(held, digests)
+        first = handed()
+        assert json.loads(first["data"]["platform.json"])["jwks"]["keys"]
+        assert KEY not in json.dumps(first)
+        # Later than the pause between two looks: it looks again, and writes nothing.
+        assert handed(ahead=2.0)["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
+        assert not (tmp_path / "files/keyed").exists()
+        cluster.run("patch", "configmap", "imagint-handover", "-n", "tenant-keyed", "--type=merge", "-p",
+                    '{"data":{"api-keys.json":"{}"}}')  # fmt: skip
+        await eventually(held, digests)
+    refused_beyond_that_object(source)
+
+
+def refused_beyond_that_object(source: ApiServer) -> None:
+    """The right has a name and a place: no other object, and no namespace but tenants'."""
+    path = "/api/v1/namespaces/{}/configmaps/{}"
+    for namespace, name in (("tenant-keyed", "another"), ("imagint-system", "imagint-handover"), ("default", "x")):
+        with pytest.raises(ApiServerError, match="403"):
+            source._get(path.format(namespace, name))
+    with pytest.raises(ApiServerError, match=r"40[34]"):
+        source.hand(TenantView("nobody", ()), {})

@@ -35,8 +35,11 @@ class Impersonator:
         method, path = sample["request"].split(" ", 1)
         groups = [*sample.get("groups", []), EVERYTHING, "system:authenticated"]
         headers = [("Impersonate-User", sample["user"]), *(("Impersonate-Group", group) for group in groups)]
-        headers.append(("Content-Type", "application/json" if method != "PATCH" else "application/merge-patch+json"))
+        manager = sample.get("apply")  # a server-side apply, by the manager that is named
+        patch = "application/apply-patch+yaml" if manager else "application/merge-patch+json"
+        headers.append(("Content-Type", "application/json" if method != "PATCH" else patch))
         query = {} if method == "GET" else {"dryRun": "All"}
+        query |= {"fieldManager": manager, "force": "true"} if manager else {}
         content = json.dumps(sample["body"]).encode() if "body" in sample else None
         return self._client.request(method, path, params=query or None, content=content, headers=headers)
 

@@ -123,3 +123,67 @@ def test_no_message_and_no_log_of_ours_repeats_what_a_gateway_said(
     with pytest.raises(GatewayUnavailableError) as refused:
         gateway(token, lambda _: httpx.Response(409, json=said)).root("acme")
     assert "jane" not in str(refused.value) + caplog.text
+
+
+OWN = "http://{service}.{namespace}.svc:8000"
+SHARED, ALONE = "serve.test", "imagint-serve-svc.tenant-acme.svc"
+HERE: Respond = lambda _: httpx.Response(200, json=ROOT)  # noqa: E731
+NOWHERE: Respond = lambda _: httpx.Response(404, text="Path '/acme/privacy/v1/root' not found.")  # noqa: E731
+PLACES: dict[str, tuple[Respond, Respond, list[str]]] = {
+    "on the shared cluster": (HERE, NOWHERE, [SHARED, SHARED]),
+    "on its own, while the shared one serves others": (NOWHERE, HERE, [SHARED, ALONE, ALONE]),
+    "on its own, while the shared one is down": (raising(httpx.ConnectError), HERE, [SHARED, ALONE, ALONE]),
+}
+
+
+@pytest.mark.parametrize(("shared", "own", "asked"), PLACES.values(), ids=PLACES.keys())
+def test_a_tenants_gateway_is_found_and_remembered(
+    token: Path, shared: Respond, own: Respond, asked: list[str]
+) -> None:
+    hosts: list[str] = []
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        hosts.append(request.url.host)
+        return (shared if request.url.host == SHARED else own)(request)
+
+    client = HttpGateway("http://serve.test", token, httpx.MockTransport(respond), dedicated=OWN)
+    client.root("acme")
+    client.root("acme")
+    assert hosts == asked
+
+
+def test_a_gateway_that_moved_is_found_again(token: Path) -> None:
+    at = [ALONE]
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        return (HERE if request.url.host in at else NOWHERE)(request)
+
+    client = HttpGateway("http://serve.test", token, httpx.MockTransport(respond), dedicated=OWN)
+    for at[0] in (ALONE, SHARED, ALONE):
+        assert client.root("acme").key_version == 1
+
+
+ITS_WORD: dict[str, Respond] = {
+    "refuses": lambda _: refusal(403, "forbidden"),
+    "has nothing by that name": lambda _: refusal(404, "not_found"),
+    "fails": lambda _: httpx.Response(500),
+    "breaks off": raising(httpx.ReadTimeout),
+}
+
+
+@pytest.mark.parametrize("word", ITS_WORD.values(), ids=ITS_WORD.keys())
+def test_what_a_tenants_gateway_says_is_not_asked_elsewhere(token: Path, word: Respond) -> None:
+    def respond(request: httpx.Request) -> httpx.Response:
+        return (word if request.url.host == SHARED else HERE)(request)
+
+    client = HttpGateway("http://serve.test", token, httpx.MockTransport(respond), dedicated=OWN)
+    with pytest.raises(GatewayUnavailableError):
+        client.root("acme")
+
+
+def test_a_gateway_that_is_nowhere_is_waited_for(token: Path) -> None:
+    client = HttpGateway("http://serve.test", token, httpx.MockTransport(NOWHERE), dedicated=OWN)
+    with pytest.raises(GatewayUnavailableError, match="does not run there"):
+        client.root("acme")
+    with pytest.raises(GatewayUnavailableError):
+        client.open_canary("acme", "x", NONCE)

@@ -46,6 +46,8 @@ def test_one_that_is_missing_is_named(name: str) -> None:
         ("IMAGINT_PROBER_PORT", "http"),
         ("IMAGINT_VAULT_ADDR", "127.0.0.1:8200"),
         ("IMAGINT_SERVE_URL", "file:///etc"),
+        ("IMAGINT_DEDICATED_SERVE_URL", "{namespace}.svc"),
+        ("IMAGINT_DEDICATED_SERVE_URL", "http://one.place.for.all"),
     ],
 )
 def test_one_that_is_malformed_is_named(name: str, value: str) -> None:

@@ -12,6 +12,8 @@ from imagint_serving.projector.plans import Action, Check, Mint, Remove, backoff
 KEY = KeyReference("web", "api-web", "token")
 ACME = TenantView("acme", (KEY,))
 BARE = TenantView("bare", ())
+ALONE = TenantView("alone", (KEY,), shared=False, dedicated=True)
+MOVING = TenantView("mover", (KEY,), shared=True, dedicated=True)
 NOW = 1000.0
 LATER = Attempts(3, NOW + 1)
 
@@ -55,6 +57,27 @@ def held(**changes: object) -> Holding:
             {"acme": held(renew_at=NOW, minting=LATER)},
             [Check(ACME)],
             id="trouble with the token does not keep the keys from being read",
+        ),
+        pytest.param(
+            [ALONE],
+            spaces(ALONE),
+            {"alone": held(renew_at=0.0)},
+            [Check(ALONE)],
+            id="kubelet, not the projector, gives a token to a Gateway in its own namespace",
+        ),
+        pytest.param(
+            [ALONE],
+            spaces(ALONE),
+            {"alone": held(filed=True)},
+            [Remove("alone"), Check(ALONE)],
+            id="a tenant that moved to a cluster of its own leaves no file behind",
+        ),
+        pytest.param(
+            [MOVING],
+            spaces(MOVING),
+            {"mover": held(renew_at=0.0, filed=True)},
+            [Mint(MOVING), Check(MOVING)],
+            id="while a tenant moves, it is served at both places",
         ),
         pytest.param([], spaces(ACME), {"acme": held()}, [Remove("acme")], id="a deleted tenant is removed"),
         pytest.param([ACME], set(), {"acme": held()}, [Remove("acme")], id="without its namespace, too"),
