@@ -117,6 +117,7 @@ class Informer:
 
 
 def every_key(caches: Caches) -> list[ObjectKey]:
-    """Every object of our own kinds that is known."""
+    """Every object of our own kinds that is known, be it only that it cannot be read."""
     keys = [(BY_KIND[kind], item) for kind, store in caches.own.items() for item in store.all()]
-    return [ObjectKey(resource.kind, item.metadata.namespace or "", item.name) for resource, item in keys]
+    unreadable = [ObjectKey(kind, *place) for kind, store in caches.own.items() for place in store.unreadable]
+    return [ObjectKey(each.kind, item.metadata.namespace or "", item.name) for each, item in keys] + unreadable
