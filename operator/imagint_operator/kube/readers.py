@@ -82,8 +82,10 @@ class CachedReader:
         store = self._complete(model)
         if store is None:
             return await self._live.all(model, namespace)
+        if namespace is None and store.unreadable:  # no name: this ends in the conditions of others
+            raise UnreadableError(f"a {model.__name__} says what this version cannot read: the operator's log names it")
         for inside, name in store.unreadable:
-            if namespace in {None, inside}:
+            if inside == namespace:
                 raise _unreadable(model, name, inside)
         return store.all(namespace)
 
