@@ -43,7 +43,7 @@ class Informer:
         self._ages = ages
         self._notify = notify
         self._loop = asyncio.get_running_loop()
-        self._watcher = Watcher(connection, lambda _key: None, seen=self._from_kopf, ages=ages)
+        self._watcher = Watcher(connection, seen=self._from_kopf, ages=ages)
         self._generations: dict[ObjectKey, tuple[object, ...]] = {}
 
     async def run(self) -> None:
