@@ -38,6 +38,7 @@ class Store(Generic[T]):
         self._namespaces: dict[str, dict[str, Entry[T]]] = {}
         self._buried: dict[tuple[str, str], int] = {}
         self.unreadable: dict[tuple[str, str], int] = {}
+        self.newest = 0
         self.complete = False
         self.changes = 0
 
@@ -58,7 +59,7 @@ class Store(Generic[T]):
     def put(self, raw: JsonObject) -> bool:
         """Take up an object unless it is older than what is known; answers whether it was news."""
         namespace, name, version = identity(raw)
-        place = (namespace, name)
+        place, self.newest = (namespace, name), max(version, self.newest)
         known = self._namespaces.get(namespace, {}).get(name)
         newest = max(known.version if known else -1, self._buried.get(place, -1), self.unreadable.get(place, -1))
         if newest >= version:
@@ -77,6 +78,7 @@ class Store(Generic[T]):
     def remove(self, raw: JsonObject) -> bool:
         """Forget an object that was deleted at this version, unless a newer one has its name."""
         namespace, name, version = identity(raw)
+        self.newest = max(version, self.newest)
         self._bury(namespace, name, version)
         known = self._namespaces.get(namespace, {}).get(name)
         newest = known.version if known is not None else self.unreadable.get((namespace, name))
@@ -92,6 +94,14 @@ class Store(Generic[T]):
             self.changes += 1
         if not entries:
             self._namespaces.pop(namespace, None)
+
+    def begin_anew(self) -> list[tuple[str, str]]:
+        """Forget everything, for etcd was restored: versions known here mean nothing now. Answers what was known."""
+        known = [*(place for place, _ in self._entries()), *self.unreadable]
+        self._namespaces, self._buried, self.unreadable = {}, {}, {}
+        self.complete, self.newest = False, 0
+        self.changes += 1
+        return known
 
     def keep(self, listed: Iterable[tuple[str, str]], version: int) -> list[tuple[str, str]]:
         """After a whole list as of a version: forget what it does not show; answers what that was."""
