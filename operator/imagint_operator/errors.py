@@ -7,6 +7,7 @@ OperatorError
 │   ├── KubeUnavailableError      apiserver unreachable, slow, busy, or the token is being renewed
 │   │   └── KubeMissingError      a kind is not served: its CRD is not installed
 │   ├── KubeConflictError         somebody else changed or replaced the object
+│   ├── UnreadableError           an object says what this version cannot parse: its CRD is another version's
 │   ├── FencedError               another operator may hold the Lease: this one writes nothing
 │   ├── VaultUnavailableError     Vault sealed or unreachable
 │   ├── ServeUnavailableError     Ray's dashboard unreachable
@@ -65,6 +66,12 @@ class KubeConflictError(RetryableError):
     """Somebody else changed or replaced the object."""
 
     reason = "Conflict"
+
+
+class UnreadableError(RetryableError):
+    """An object says what this version cannot parse: its CRD is another version's."""
+
+    reason = "Unreadable"
 
 
 class FencedError(RetryableError):

@@ -61,10 +61,12 @@ class Health:
         Raises:
             WatchDeadError: see `watch`.
         """
-        self._beat = now = self._clock()
+        now = self._clock()
+        self._beat = now
         silent = self._ages.older_than(SILENT_SECONDS)
         self._answering = {kind: since for kind, since in self._answering.items() if kind in silent}
         for kind in silent:
+            self._beat = self._clock()  # an apiserver that hangs costs a timeout for each kind: no sign of a stuck loop
             try:
                 await self._client.probe(self._kinds[kind])
             except OperatorError as error:

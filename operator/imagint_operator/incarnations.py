@@ -1,7 +1,8 @@
 """The name under which a process holds the Lease: it says which process that is, so that one is known to be gone.
 
 Whoever starts again after kill -9 on the same machine need not wait for its predecessor's Lease to run out, provided
-that it can look: the same boot of the same kernel, and the same PID namespace. In all other cases nothing is concluded.
+that it can look: the same boot of the same kernel, the same PID namespace, and a /proc that hides nobody's processes
+(`hidepid`). In all other cases nothing is concluded.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ def certainly_gone(name: str, proc: Path = PROC) -> bool:
     if len(parts) != 5 or not (parts[3].isdigit() and parts[4].isdigit()):
         return False
     surroundings, pid, began = f"{parts[1]}_{parts[2]}", int(parts[3]), int(parts[4])
-    return surroundings == _surroundings(proc) and bool(began) and _began(proc, pid) != began
+    if surroundings != _surroundings(proc) or not began or _hides(proc):
+        return False
+    return _began(proc, pid) != began
 
 
 def _surroundings(proc: Path) -> str:
@@ -38,6 +41,16 @@ def _surroundings(proc: Path) -> str:
         return f"{boot}_{space}"
     except OSError:
         return f"unknown_{os.urandom(6).hex()}"
+
+
+def _hides(proc: Path) -> bool:
+    """Whether the kernel may leave out the processes of other users (proc(5), `hidepid`)."""
+    try:
+        mounts = [line.split() for line in (proc / "self/mounts").read_text().splitlines()]
+    except OSError:
+        return True
+    options = [option for mount in mounts if mount[1] == str(PROC) for option in mount[3].split(",")]
+    return any(option.startswith("hidepid=") and option not in {"hidepid=0", "hidepid=off"} for option in options)
 
 
 def _began(proc: Path, pid: int) -> int:

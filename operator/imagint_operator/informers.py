@@ -43,7 +43,7 @@ class Informer:
         self._ages = ages
         self._notify = notify
         self._loop = asyncio.get_running_loop()
-        self._watcher = Watcher(connection, lambda _key: None, seen=self._from_kopf, ages=ages)
+        self._watcher = Watcher(connection, seen=self._from_kopf, ages=ages)
         self._generations: dict[ObjectKey, tuple[object, ...]] = {}
 
     async def run(self) -> None:
@@ -117,6 +117,7 @@ class Informer:
 
 
 def every_key(caches: Caches) -> list[ObjectKey]:
-    """Every object of our own kinds that is known."""
+    """Every object of our own kinds that is known, be it only that it cannot be read."""
     keys = [(BY_KIND[kind], item) for kind, store in caches.own.items() for item in store.all()]
-    return [ObjectKey(resource.kind, item.metadata.namespace or "", item.name) for resource, item in keys]
+    unreadable = [ObjectKey(kind, *place) for kind, store in caches.own.items() for place in store.unreadable]
+    return [ObjectKey(each.kind, item.metadata.namespace or "", item.name) for each, item in keys] + unreadable

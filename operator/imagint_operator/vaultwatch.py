@@ -70,16 +70,25 @@ class VaultWatch:
 
 
 def newest(tenants: Iterable[Tenant], requests: Iterable[DataSubjectRequest]) -> str | None:
-    """The key that was made or trimmed last, as far as it is recorded."""
-    tenants = tuple(tenants)
+    """The key that was made or trimmed last, as far as it is recorded; of those that are there to be looked at.
+
+    A tenant that never got a key, or whose key was destroyed with it, has nothing that could be seen to be older.
+    """
+    tenants = tuple(tenant for tenant in tenants if _has_key(tenant))
+    theirs = {names.namespace_of(tenant.name) for tenant in tenants}
     made = [(tenant.metadata.creation_timestamp, names.namespace_of(tenant.name)) for tenant in tenants]
     ended = [(tenant, retention.last) for tenant in tenants if (retention := tenant.status.retention) is not None]
     made += [(last.finished_at, names.namespace_of(tenant.name)) for tenant, last in ended if last is not None]
     for request in requests:
         trims = [step for step in request.status.steps if step.name is StepName.TRIM]
-        made += [(step.finished_at, request.metadata.namespace or "") for step in trims]
+        made += [(step.finished_at, place) for step in trims if (place := request.metadata.namespace or "") in theirs]
     dated = [(moment, name) for moment, name in made if moment is not None]
     return max(dated)[1] if dated else None
+
+
+def _has_key(tenant: Tenant) -> bool:
+    deletion = tenant.status.deletion
+    return tenant.status.key is not None and (deletion is None or deletion.begun_at is None)
 
 
 def older(now: KeyState | None, known: KeyState | None) -> bool:

@@ -1,4 +1,4 @@
-"""Kopf, as the watcher and nothing else: every event becomes a key in the work queue.
+"""Kopf, as the watcher and nothing else: every event is handed on as it came.
 
 Kopf runs in a thread and an event loop of its own, so that nothing it does at its end can touch the work under way.
 Only `on.event` handlers are registered: Kopf then writes no annotation, no finalizer and no progress. It neither
@@ -18,7 +18,7 @@ import aiohttp
 import kopf
 
 from imagint_operator.kube.connections import Connection
-from imagint_operator.kube.resources import WATCHED, ObjectKey, Resource
+from imagint_operator.kube.resources import WATCHED, Resource
 from imagint_operator.watchages import Ages
 
 FIRST_PAUSE = 0.5
@@ -54,16 +54,13 @@ class Watcher:
     def __init__(
         self,
         connection: Connection,
-        notify: Callable[[ObjectKey], None],
         *,
         seen: Callable[[Resource, str | None, dict[str, Any]], None] = lambda _resource, _event, _object: None,
         ages: Ages | None = None,
     ) -> None:
         self._connection = connection
-        self._notify = notify
         self._tell = seen
         self._ages = ages
-        self._seen: dict[ObjectKey, tuple[object, ...]] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
 
@@ -131,23 +128,12 @@ class Watcher:
         return registry
 
     def _handler(self, resource: Resource) -> Callable[..., Any]:
-        async def changed(name: str | None, namespace: str | None, event: Any, meta: Any, **_: Any) -> None:
-            key = ObjectKey(resource.kind, namespace or "", name or "")
+        async def changed(event: Any, **_: Any) -> None:
             if self._ages is not None:
                 self._ages.heard(resource.plural)
             self._tell(resource, event["type"], event["object"])
-            if self._news(key, event["type"], meta):
-                self._notify(key)
 
         return changed
-
-    def _news(self, key: ObjectKey, event: str | None, meta: Any) -> bool:
-        """Whether anything changed but the status: our own writes must neither wake us nor cut a pause short."""
-        before = self._seen.pop(key, None)
-        if event == "DELETED":
-            return True
-        self._seen[key] = (meta.get("uid"), meta.get("generation"), meta.get("deletionTimestamp"))
-        return before != self._seen[key]
 
     async def _login(self, **_: Any) -> kopf.AiohttpSession:
         """A session of our own: the token is read anew for every request, and every answer tells that a watch lives."""

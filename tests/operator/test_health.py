@@ -17,7 +17,7 @@ from imagint_operator.errors import (
     WatchDeadError,
 )
 from imagint_operator.health import ANSWERING_SECONDS, SILENT_SECONDS, STUCK_SECONDS, Health
-from imagint_operator.kube.resources import ROLES, TENANTS
+from imagint_operator.kube.resources import CHILDREN, ROLES, TENANTS, WATCHED
 from imagint_operator.metrics import Metrics
 from imagint_operator.watchages import Ages
 
@@ -30,6 +30,8 @@ class World:
     def __init__(self) -> None:
         self.now = 1000.0
         self.problem: OperatorError | None = None
+        self.slowness = 0.0
+        self.alive_while_asked: list[bool] = []
         self.ages = Ages([kind.plural for kind in KINDS], self.clock)
         self.health = Health(self, self.ages, KINDS, clock=self.clock)  # type: ignore[arg-type]
 
@@ -37,6 +39,8 @@ class World:
         return self.now
 
     async def probe(self, _resource: object) -> None:
+        self.now += self.slowness
+        self.alive_while_asked.append(self.health.alive())
         if self.problem is not None:
             raise self.problem
 
@@ -98,6 +102,17 @@ async def test_after_an_explained_silence_a_watch_that_stays_silent_is_dead(worl
     world.problem = None
     with pytest.raises(WatchDeadError):
         await world.looks(ANSWERING_SECONDS + 10)
+
+
+async def test_an_apiserver_that_hangs_is_no_loop_that_stands_still(world: World) -> None:
+    kinds = (*WATCHED, *CHILDREN)
+    world.ages = Ages([kind.plural for kind in kinds], world.clock)
+    world.health = Health(world, world.ages, kinds, clock=world.clock)  # type: ignore[arg-type]
+    world.problem, world.slowness = KubeUnavailableError("hangs"), 10.0
+    world.now += SILENT_SECONDS + 1
+    await world.health.look()
+    assert len(world.alive_while_asked) == len(kinds)
+    assert all(world.alive_while_asked)
 
 
 def test_a_loop_that_stands_still_is_not_alive(world: World) -> None:

@@ -52,3 +52,23 @@ def test_a_number_that_was_given_to_another_process_is_gone() -> None:
 )
 def test_of_any_other_nothing_is_concluded(name: str) -> None:
     assert not certainly_gone(name)
+
+
+@pytest.mark.parametrize(
+    ("options", "concluded"),
+    [
+        pytest.param("rw,relatime", True, id="everybody is seen"),
+        pytest.param("rw,hidepid=off", True, id="said so"),
+        pytest.param("rw,hidepid=invisible", False, id="the processes of others are left out"),
+        pytest.param("rw,hidepid=1", False, id="or may not be looked at"),
+    ],
+)
+def test_where_processes_are_hidden_nothing_is_concluded(tmp_path: Path, options: str, concluded: bool) -> None:
+    """A leader of another user would be taken for dead while it works."""
+    (tmp_path / "sys/kernel/random").mkdir(parents=True)
+    (tmp_path / "sys/kernel/random/boot_id").write_text("01234567-89ab")
+    (tmp_path / "self/ns").mkdir(parents=True)
+    (tmp_path / "self/ns/pid").write_text("")
+    (tmp_path / "self/mounts").write_text(f"proc /proc proc {options} 0 0\n")
+    space = (tmp_path / "self/ns/pid").stat().st_ino
+    assert certainly_gone(f"host_0123456789ab_{space}_7_5", tmp_path) is concluded

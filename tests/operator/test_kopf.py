@@ -70,7 +70,7 @@ from imagint_operator.watchers import Watcher
 
 @pytest.fixture
 def watcher() -> Watcher:
-    return Watcher(Connection("http://127.0.0.1:9", None, None, "t"), lambda _key: None)
+    return Watcher(Connection("http://127.0.0.1:9", None, None, "t"))
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ async def test_the_token_is_read_for_every_request(tmp_path: Path) -> None:
     port = runner.addresses[0][1]
     token = tmp_path / "token"
     ages = Ages(["tenants"], clock := Ticking())
-    watcher = Watcher(Connection(f"http://127.0.0.1:{port}", None, token, None), lambda _key: None, ages=ages)
+    watcher = Watcher(Connection(f"http://127.0.0.1:{port}", None, token, None), ages=ages)
     context: Any = await watcher._login()
     for text in ("one", "two"):
         token.write_text(text)

@@ -61,7 +61,9 @@ def watch(keys: Keys, calls: list[str], make_tenant: Callable[..., Tenant]) -> V
     async def everybody() -> None:
         calls.append("all")
 
-    tenant = make_tenant(creationTimestamp="2026-01-01T00:00:00Z")
+    tenant = make_tenant(
+        creationTimestamp="2026-01-01T00:00:00Z", status={"key": {"name": "tenant-acme", "version": 3}}
+    )
     return VaultWatch(keys, Reader(tenant), everybody)  # type: ignore[arg-type]
 
 
@@ -109,8 +111,10 @@ def test_older(now: KeyState | None, known: KeyState | None, verdict: bool) -> N
 def test_the_newest_change_is_found_in_what_is_recorded(
     make_tenant: Callable[..., Tenant], make_request: Callable[..., DataSubjectRequest]
 ) -> None:
-    def made(name: str, day: int) -> Tenant:
-        return make_tenant(name, creationTimestamp=datetime(2026, 1, day, tzinfo=UTC).isoformat())
+    def made(name: str, day: int, **status: Any) -> Tenant:
+        moment = datetime(2026, 1, day, tzinfo=UTC).isoformat()
+        status = {"key": {"name": f"tenant-{name}", "version": 1}} | status
+        return make_tenant(name, creationTimestamp=moment, status=status)
 
     def trimmed(day: int) -> DataSubjectRequest:
         done = {"name": "Trim", "state": "Done", "finishedAt": datetime(2026, 1, day, tzinfo=UTC).isoformat()}
@@ -118,5 +122,11 @@ def test_the_newest_change_is_found_in_what_is_recorded(
 
     assert newest([], []) is None
     assert newest([made("ada", 1), made("bob", 2)], []) == "tenant-bob"
-    assert newest([made("ada", 1), made("bob", 2)], [trimmed(3)]) == "tenant-acme"
-    assert newest([made("ada", 1), made("bob", 5)], [trimmed(3)]) == "tenant-bob"
+    acme, ada = made("acme", 1), made("ada", 1)
+    assert newest([acme, ada, made("bob", 2)], [trimmed(3)]) == "tenant-acme"
+    assert newest([acme, ada, made("bob", 5)], [trimmed(3)]) == "tenant-bob"
+    # One without a key would leave a restored Vault unnoticed for as long as it is the newest.
+    assert newest([ada, made("bob", 5, key=None)], []) == "tenant-ada"
+    ending = {"step": "Probe", "startedAt": "2026-01-05T00:00:00Z", "begunAt": "2026-01-05T00:01:00Z"}
+    assert newest([ada, made("bob", 5, deletion=ending)], []) == "tenant-ada"
+    assert newest([ada], [trimmed(3)]) == "tenant-ada"

@@ -46,7 +46,7 @@ async def test_a_watch_that_died_begins_a_new_life_even_if_the_old_one_never_end
     monkeypatch.setattr(watchers, "LOOK_SECONDS", 0.02)
     monkeypatch.setattr(watchers, "ENDING_SECONDS", 0.05)
     monkeypatch.setattr(watchers, "FIRST_PAUSE", 0.01)
-    watcher = Watcher(NOWHERE, lambda _key: None)
+    watcher = Watcher(NOWHERE)
     watcher.start()
     try:
         assert await asyncio.to_thread(fake.third.wait, 30)

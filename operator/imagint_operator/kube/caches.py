@@ -2,6 +2,8 @@
 
 The newer resourceVersion wins, whoever brings it. Objects of our own kinds are parsed once for each version and kept
 parsed; of owned children only what is compared or told is kept. Indexed by namespace. Does no I/O.
+
+What this version cannot parse (its CRD is another version's) is remembered as `unreadable` and never guessed at.
 """
 
 from __future__ import annotations
@@ -9,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+
+from pydantic import ValidationError
 
 from imagint_operator.api.base import Kind
 from imagint_operator.kube.resources import Resource
@@ -33,6 +37,8 @@ class Store(Generic[T]):
         self._parse = parse
         self._namespaces: dict[str, dict[str, Entry[T]]] = {}
         self._buried: dict[tuple[str, str], int] = {}
+        self.unreadable: dict[tuple[str, str], int] = {}
+        self.newest = 0
         self.complete = False
         self.changes = 0
 
@@ -53,19 +59,30 @@ class Store(Generic[T]):
     def put(self, raw: JsonObject) -> bool:
         """Take up an object unless it is older than what is known; answers whether it was news."""
         namespace, name, version = identity(raw)
+        place, self.newest = (namespace, name), max(version, self.newest)
         known = self._namespaces.get(namespace, {}).get(name)
-        if (known is not None and known.version >= version) or self._buried.get((namespace, name), -1) >= version:
+        newest = max(known.version if known else -1, self._buried.get(place, -1), self.unreadable.get(place, -1))
+        if newest >= version:
             return False
-        self._namespaces.setdefault(namespace, {})[name] = Entry(version, self._parse(raw))
+        try:
+            entry = Entry(version, self._parse(raw))
+        except ValidationError:  # its text quotes the object: it goes no further
+            self.drop(name, namespace)
+            self.unreadable[place] = version
+        else:
+            self.unreadable.pop(place, None)
+            self._namespaces.setdefault(namespace, {})[name] = entry
         self.changes += 1
         return True
 
     def remove(self, raw: JsonObject) -> bool:
         """Forget an object that was deleted at this version, unless a newer one has its name."""
         namespace, name, version = identity(raw)
+        self.newest = max(version, self.newest)
         self._bury(namespace, name, version)
         known = self._namespaces.get(namespace, {}).get(name)
-        if known is None or known.version > version:
+        newest = known.version if known is not None else self.unreadable.get((namespace, name))
+        if newest is None or newest > version:
             return False
         self.drop(name, namespace)
         return True
@@ -73,15 +90,24 @@ class Store(Generic[T]):
     def drop(self, name: str, namespace: str = "") -> None:
         """Forget an object that is certainly gone."""
         entries = self._namespaces.get(namespace, {})
-        if entries.pop(name, None) is not None:
+        if entries.pop(name, None) is not None or self.unreadable.pop((namespace, name), None) is not None:
             self.changes += 1
         if not entries:
             self._namespaces.pop(namespace, None)
 
+    def begin_anew(self) -> list[tuple[str, str]]:
+        """Forget everything, for etcd was restored: versions known here mean nothing now. Answers what was known."""
+        known = [*(place for place, _ in self._entries()), *self.unreadable]
+        self._namespaces, self._buried, self.unreadable = {}, {}, {}
+        self.complete, self.newest = False, 0
+        self.changes += 1
+        return known
+
     def keep(self, listed: Iterable[tuple[str, str]], version: int) -> list[tuple[str, str]]:
         """After a whole list as of a version: forget what it does not show; answers what that was."""
         there = set(listed)
-        gone = [place for place, entry in self._entries() if entry.version <= version and place not in there]
+        known = [*((place, entry.version) for place, entry in self._entries()), *self.unreadable.items()]
+        gone = [place for place, seen in known if seen <= version and place not in there]
         for namespace, name in gone:
             self.drop(name, namespace)
         self.complete = True

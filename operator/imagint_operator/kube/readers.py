@@ -1,5 +1,6 @@
 """How controllers read: from the caches where they are complete, else from the apiserver. Changes nothing there.
 
+What this version cannot read is never taken for "not there": whoever asks for it, or for all of it, gets an error.
 What drives a protocol is read with `fresh`, from the apiserver itself: docs/adr/0010-leader-election.md says which.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 from typing import Protocol, TypeVar, cast
 
 from imagint_operator.api.base import Kind
+from imagint_operator.errors import UnreadableError
 from imagint_operator.kube.caches import Caches, JsonObject, Store
 from imagint_operator.kube.client import KubeClient
 from imagint_operator.kube.resources import BY_KIND, ObjectKey, Resource
@@ -73,12 +75,19 @@ class CachedReader:
     async def one(self, model: type[K], name: str, namespace: str | None = None) -> K | None:
         """See the port."""
         store = self._complete(model)
-        return await self.fresh(model, name, namespace) if store is None else store.get(name, namespace or "")
+        return await self.fresh(model, name, namespace) if store is None else _kept(store, model, name, namespace)
 
     async def all(self, model: type[K], namespace: str | None = None) -> list[K]:
         """See the port."""
         store = self._complete(model)
-        return await self._live.all(model, namespace) if store is None else store.all(namespace)
+        if store is None:
+            return await self._live.all(model, namespace)
+        if namespace is None and store.unreadable:  # no name: this ends in the conditions of others
+            raise UnreadableError(f"a {model.__name__} says what this version cannot read: the operator's log names it")
+        for inside, name in store.unreadable:
+            if inside == namespace:
+                raise _unreadable(model, name, inside)
+        return store.all(namespace)
 
     async def fresh(self, model: type[K], name: str, namespace: str | None = None) -> K | None:
         """See the port; the caches take it up."""
@@ -92,7 +101,7 @@ class CachedReader:
         if store is None:
             return model.model_validate(found)
         store.put(found)
-        return cast("K | None", store.get(name, namespace or ""))
+        return _kept(cast("Store[K]", store), model, name, namespace)
 
     async def refresh(self, key: ObjectKey) -> None:
         """Ask the apiserver for one object of our own kinds, whatever the caches say."""
@@ -108,6 +117,18 @@ class CachedReader:
     def _complete(self, model: type[K]) -> Store[K] | None:
         store = self._caches.own.get(model.__name__)
         return cast("Store[K]", store) if store is not None and store.complete else None
+
+
+def _kept(store: Store[K], model: type[K], name: str, namespace: str | None) -> K | None:
+    if (namespace or "", name) in store.unreadable:
+        raise _unreadable(model, name, namespace or "")
+    return store.get(name, namespace or "")
+
+
+def _unreadable(model: type[Kind], name: str, namespace: str) -> UnreadableError:
+    place = f"{namespace}/{name}" if namespace else name
+    hint = "install the CRDs of this version and apply it again"
+    return UnreadableError(f"{model.__name__} {place} says what this version cannot read: {hint}")
 
 
 def _resource(model: type[Kind]) -> Resource:

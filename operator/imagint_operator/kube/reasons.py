@@ -150,6 +150,7 @@ REASONS: dict[str, Meaning] = {
     # Errors: somebody did not answer, or refuses.
     "ApiServerUnavailable": Meaning("The apiserver is unreachable, slow or busy."),
     "KindMissing": Meaning("A kind is not served: install the CRDs of this version."),
+    "Unreadable": Meaning("An object says what this version cannot parse: install its CRDs and apply it again."),
     "NotLeading": Meaning("Another replica may hold the Lease: this one writes nothing.", _CALM),
     "Conflict": Meaning("Somebody else changed or replaced the object; it is looked at again."),
     "VaultUnavailable": Meaning("Vault is sealed or unreachable."),

@@ -25,17 +25,24 @@ _log = logging.getLogger(__name__)
 async def fill(
     client: KubeClient, resource: Resource, store: Store[Any], *, selector: str = ""
 ) -> tuple[str, list[tuple[str, str]]]:
-    """List a kind into its store; answers the version of the list, and what turned by it."""
-    version, listed, news = "0", set(), []
+    """List a kind into its store; answers the version of the list, and what turned by it.
+
+    A list is as new as everything that was seen before it was asked for, unless etcd was set back meanwhile.
+    """
+    version, listed, news, seen = "0", set(), [], store.newest
+    lost: list[tuple[str, str]] = []
     async for page in client.pages(resource, selector=selector):
         version = page.version
+        if 0 < int(version) < seen:
+            _log.warning("%s: the apiserver went back in time (etcd was restored): read anew", resource.plural)
+            lost, seen = store.begin_anew(), 0
         for item in page.items:
             place = identity(item)[:2]
             listed.add(place)
             if store.put(item):
                 news.append(place)
         await asyncio.sleep(0)
-    return version, news + store.keep(listed, int(version))
+    return version, news + store.keep(listed, int(version)) + [place for place in lost if place not in listed]
 
 
 class Reflector:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagint_operator.api.tenants import Tenant
+from imagint_operator.errors import UnreadableError
+from imagint_operator.informers import every_key
 from imagint_operator.kube.caches import Caches, Store, parsed, trimmed
-from imagint_operator.kube.resources import NAMESPACES, TENANTS
+from imagint_operator.kube.readers import CachedReader
+from imagint_operator.kube.resources import NAMESPACES, TENANTS, ObjectKey
 
 
 def item(version: int, name: str = "a", namespace: str = "") -> dict[str, Any]:
@@ -109,3 +113,58 @@ def test_an_answer_without_an_object_is_left_alone(raw: dict[str, Any]) -> None:
     caches = Caches({TENANTS: Tenant}, [NAMESPACES])
     caches.wrote(TENANTS, raw)
     assert not caches.own["Tenant"].all()
+
+
+ODD: dict[str, Any] = {
+    "metadata": {"name": "odd", "resourceVersion": "7"},
+    "spec": {"compute": "Elastic", "displayName": "canary-person"},
+}
+PLAIN: dict[str, Any] = {"spec": {"residency": {"region": "eu"}}}
+
+
+def plain(name: str, version: int) -> dict[str, Any]:
+    return {"metadata": {"name": name, "resourceVersion": str(version)}, **PLAIN}
+
+
+def test_what_cannot_be_read_is_news_once_and_stays_known() -> None:
+    kept = parsed(Tenant)
+    assert kept.put(plain("odd", 6))
+    assert kept.put(ODD)
+    assert not kept.put(ODD)
+    assert not kept.put(plain("odd", 6))
+    assert kept.unreadable == {("", "odd"): 7}
+    assert kept.get("odd") is None
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        pytest.param(lambda kept: kept.put(plain("odd", 8)), id="it is applied again"),
+        pytest.param(lambda kept: kept.remove(plain("odd", 8)), id="it is deleted"),
+        pytest.param(lambda kept: kept.keep([], 8), id="a list does not show it"),
+        pytest.param(lambda kept: kept.drop("odd"), id="the apiserver has none"),
+    ],
+)
+def test_what_could_not_be_read_is_forgotten(ending: Callable[[Store[Any]], object]) -> None:
+    kept = parsed(Tenant)
+    kept.put(ODD)
+    ending(kept)
+    assert not kept.unreadable
+
+
+async def test_nobody_takes_what_cannot_be_read_for_nothing() -> None:
+    """A hold, or a tenant, that is only badly written must not look as if it were gone."""
+    caches = Caches({TENANTS: Tenant}, ())
+    reader = CachedReader(None, caches)  # type: ignore[arg-type]
+    caches.wrote(TENANTS, plain("fine", 5))
+    caches.wrote(TENANTS, ODD)
+    caches.own["Tenant"].keep([("", "fine"), ("", "odd")], 9)
+    fine = await reader.one(Tenant, "fine")
+    assert fine is not None
+    with pytest.raises(UnreadableError, match="Tenant odd says") as one:
+        await reader.one(Tenant, "odd")
+    with pytest.raises(UnreadableError) as every:
+        await reader.all(Tenant)
+    assert "odd" not in str(every.value)  # it ends in the conditions of others
+    assert "canary" not in f"{one.value}{one.value.__context__}{every.value}{every.value.__context__}"
+    assert ObjectKey("Tenant", "", "odd") in every_key(caches)

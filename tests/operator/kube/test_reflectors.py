@@ -31,7 +31,7 @@ def by(manager: str, second: int, **more: str) -> dict[str, str]:
 class Apiserver:
     """Lists and watches as a test scripts it."""
 
-    def __init__(self, *rounds: tuple[list[dict[str, Any]], list[Any]] | Exception) -> None:
+    def __init__(self, *rounds: Any) -> None:
         self._rounds = list(rounds)
         self._events: list[Any] = []
         self.done = asyncio.Event()
@@ -45,7 +45,7 @@ class Apiserver:
         if isinstance(now, Exception):
             raise now
         self._events = now[1]
-        yield Page(now[0], "10")
+        yield Page(now[0], str(now[2]) if len(now) > 2 else "10")
 
     async def watch(self, _resource: object, _version: str, *, selector: str) -> AsyncIterator[dict[str, Any]]:
         for event in self._events:
@@ -97,3 +97,28 @@ async def test_a_refused_list_is_tried_again(monkeypatch: pytest.MonkeyPatch) ->
     _, there, ages = await reflected(monkeypatch, KubeForbiddenError("no right"), ([role("a", 5)], []))
     assert there == ["a"]
     assert not ages.troubles()
+
+
+async def test_an_etcd_that_was_set_back_is_read_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without, every version known would be newer than what is there: nothing would ever be taken up again."""
+    later = {"type": "MODIFIED", "object": role("a", 90, by("kubectl", 3))}
+    told, there, _ = await reflected(
+        monkeypatch, ([role("a", 5), role("made since", 8)], [later]), ([role("a", 5), role("b", 6)], [], 20)
+    )
+    assert there == ["a", "b"]
+    assert told == ["tenant-acme"] * 3  # what is there, and what is not any more
+
+
+async def test_a_list_that_an_event_overtook_is_not_taken_for_the_past(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = trimmed()
+
+    class Overtaken(Apiserver):
+        async def pages(self, resource: object, *, selector: str) -> AsyncIterator[Page]:
+            kept.put(role("new", 30))
+            async for page in super().pages(resource, selector=selector):
+                yield page
+
+    kept.put(role("a", 5))
+    apiserver = Overtaken(([role("a", 5)], []))
+    await reflectors.fill(apiserver, ROLES, kept, selector=reflectors.SELECTOR)  # type: ignore[arg-type]
+    assert sorted(item["metadata"]["name"] for item in kept.all()) == ["a", "new"]
