@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from imagint_operator import composition, health, informers
+from imagint_operator import composition, health, informers, watchers
 from imagint_operator.__main__ import WATCH_DEAD, configure_logging
 from imagint_operator.errors import WatchDeadError
 from imagint_operator.kube import client
@@ -60,7 +60,7 @@ class Hands:
 class Life:
     """One process."""
 
-    def __init__(self, settings: Settings, hands: Hands, log: Path, bounds: Bounds = Bounds()) -> None:  # noqa: B008
+    def __init__(self, settings: Settings, hands: Hands, log: Path, bounds: Bounds = Bounds()) -> None:
         self._process = _CONTEXT.Process(target=_live, args=(settings, hands, log, bounds), daemon=True)
         self._process.start()
 
@@ -77,8 +77,7 @@ class Life:
     @property
     def pid(self) -> int:
         """Its id."""
-        assert self._process.pid is not None
-        return self._process.pid
+        return self._process.pid or 0
 
     def kill(self) -> None:
         """SIGKILL, and wait for the end."""
@@ -121,7 +120,21 @@ def _bound(bounds: Bounds) -> None:
     if bounds.silent is not None:
         health.SILENT_SECONDS = client.SILENT_SECONDS = bounds.silent
         health.LOOK_SECONDS = bounds.silent / 4
+        client.WATCH_SECONDS = round(bounds.silent / 3)
+        _begin_watches_again(bounds.silent / 3)
     if bounds.answering is not None:
         health.ANSWERING_SECONDS = bounds.answering
     if bounds.sweep is not None:
         informers.FIRST_SWEEP_SECONDS = informers.SWEEP_SECONDS = bounds.sweep
+
+
+def _begin_watches_again(seconds: float) -> None:
+    """Kopf's watches are heard of when they begin: with a short bound they must begin often."""
+    usual = watchers._settings
+
+    def shortened() -> Any:
+        settings = usual()
+        settings.watching.server_timeout = round(seconds)
+        return settings
+
+    watchers._settings = shortened

@@ -56,7 +56,7 @@ class Proxies:
         self._old: dict[str, bytes] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="faults", daemon=True)
-        self._session: aiohttp.ClientSession | None = None
+        self._session: aiohttp.ClientSession
         self._runners: list[web.AppRunner] = []
 
     def __enter__(self) -> Self:
@@ -77,7 +77,7 @@ class Proxies:
         return [entry for entry in self.journal[since:] if entry.asked.writes]
 
     def remember(self) -> None:
-        """From now on `Stale` answers with what is listed next."""
+        """From now on `Stale` answers with what is read next."""
         self._old.clear()
 
     async def _open(self) -> None:
@@ -97,20 +97,18 @@ class Proxies:
     async def _close(self) -> None:
         for runner in self._runners:
             await runner.cleanup()
-        if self._session is not None:
-            await self._session.close()
+        await self._session.close()
         left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
 
     def old(self, key: str, body: bytes) -> bytes:
-        """What a list answered first."""
+        """What a list, or the Lease, answered first."""
         return self._old.setdefault(key, body)
 
     def pass_on(self, peer: Peer, request: web.Request, body: bytes) -> Any:
         """Ask the peer itself."""
-        assert self._session is not None
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP}
         url = peer.url.rstrip("/") + request.path_qs
         given = {"ssl": peer.context} if peer.context is not None else {}
@@ -156,7 +154,7 @@ class _Front:
             return _hang_up(request)
         if isinstance(fault, Refuse):
             return _refused(fault)
-        if asked.lists and answer.status == web.HTTPOk.status_code:
+        if asked.repeatable and answer.status == web.HTTPOk.status_code:
             old = self._proxies.old(request.path, raw)
             raw = old if isinstance(fault, Stale) else raw
         headers = {name: value for name, value in answer.headers.items() if name.lower() not in HOP}
@@ -174,8 +172,7 @@ class _Front:
             await response.prepare(request)
             passed, rest = 0, b""
             async for chunk in answer.content.iter_any():
-                while isinstance(fault, Freeze) and rule is not None and self._proxies.script.holds(rule):
-                    await asyncio.sleep(LOOK_SECONDS)
+                await self._thawed(rule)
                 *whole, rest = (rest + chunk).split(b"\n")
                 for line in whole:
                     if isinstance(fault, Drop) and rule is not None and rule.drops(_type(line)):
@@ -184,12 +181,19 @@ class _Front:
                     passed += 1
                     if isinstance(fault, Cut) and passed >= fault.events:
                         return _hang_up(request)
+            await self._thawed(rule)
             await response.write_eof()
         return response
 
+    async def _thawed(self, rule: Rule | None) -> None:
+        if rule is None or not isinstance(rule.fault, Freeze):
+            return
+        while self._proxies.script.holds(rule):  # noqa: ASYNC110 - rules are taken away in another thread
+            await asyncio.sleep(LOOK_SECONDS)
+
 
 def _exact(url: str) -> Any:
-    from yarl import URL  # noqa: PLC0415 - a part of aiohttp
+    from yarl import URL
 
     return URL(url, encoded=True)
 

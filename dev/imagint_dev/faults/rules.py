@@ -14,6 +14,7 @@ from typing import Any
 
 LEASES = "/leases/"
 LOGIN = "/login"
+REASONS = {429: "TooManyRequests", 403: "Forbidden", 409: "Conflict", 410: "Expired"}
 OWN = "/apis/imagint.ai/v1alpha1"
 
 
@@ -31,6 +32,11 @@ class Asked:
         """Whether a whole kind is asked of the apiserver, once."""
         whole = "limit" in self.query or self.path.rpartition("/")[0] == OWN  # Kopf lists without a limit
         return self.peer == "api" and self.method == "GET" and whole and not self.watches
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether `Stale` can answer it: a list, or a look at the Lease."""
+        return self.lists or (self.method == "GET" and LEASES in self.path)
 
     @property
     def watches(self) -> bool:
@@ -58,7 +64,7 @@ class Refuse:
 
     def body(self) -> dict[str, Any]:
         """What the apiserver would say."""
-        reason = {429: "TooManyRequests", 403: "Forbidden", 409: "Conflict", 410: "Expired"}.get(self.status, "Injected")
+        reason = REASONS.get(self.status, "Injected")
         return {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": self.status, "reason": reason}
 
 
@@ -86,7 +92,7 @@ class Kill:
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """Answer a list as the first one of its kind was answered, or as it was when the rule was made."""
+    """Answer a list, or a look at the Lease, as the first of its kind was answered since `Proxies.remember`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +191,8 @@ class Script:
 
 def writes(method: str = "", part: str = "", peer: str = "") -> Callable[[Asked], bool]:
     """Matches writes: of a method, with a part in their path, to a peer."""
-    return lambda asked: asked.writes and (
-        method in {"", asked.method} and part in asked.path and peer in {"", asked.peer}
+    return lambda asked: (
+        asked.writes and (method in {"", asked.method} and part in asked.path and peer in {"", asked.peer})
     )
 
 

@@ -1,5 +1,4 @@
-"""An operator behind proxies, begun again whenever it ends, and a world that is brought from its first stage to its last.
-"""
+"""An operator behind proxies, begun again whenever it ends, and a world brought from its first stage to its last."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ from imagint_dev.faults import snapshots
 from imagint_dev.faults.lives import Bounds, Hands, Life
 from imagint_dev.faults.proxy import Peer, Proxies
 from imagint_dev.faults.rules import Kill, Rule, writes
-from imagint_dev.faults.worlds import SECOND_SCORE, World
+from imagint_dev.faults.worlds import SECOND_SCORE, World, require
 from imagint_operator.api.models import ModelDeploymentSpec
 from imagint_operator.kube import connections
 from imagint_operator.serve.revisions import revision_of, template_of
@@ -146,10 +145,10 @@ class Play:
         world.delete()
         deadline = time.monotonic() + self.seconds
         while world.own("tenants"):
-            assert time.monotonic() < deadline, "the tenant does not go"
+            require(time.monotonic() < deadline, "the tenant does not go")
             time.sleep(0.1)
-        assert world.key() is None
-        assert world.get(f"/api/v1/namespaces/{world.namespace}") is None
+        require(world.key() is None, "the tenant is gone and its key is not")
+        require(world.get(f"/api/v1/namespaces/{world.namespace}") is None, "the namespace is left")
         world.sweep_up()
 
     def settled(self) -> dict[str, Any]:
@@ -160,7 +159,7 @@ class Play:
             time.sleep(0.2)
             if (new := self.world.snapshot()) != seen:
                 seen, since = new, time.monotonic()
-            assert time.monotonic() < deadline, "it does not come to rest"
+            require(time.monotonic() < deadline, "it does not come to rest")
         return seen
 
     def reaches(self, wanted: Mapping[str, Any]) -> None:
@@ -168,8 +167,8 @@ class Play:
         deadline = time.monotonic() + self.seconds
         while found := snapshots.differences(wanted, self.world.snapshot()):
             self.world.look()
-            assert not self.world.problems, self.world.problems
-            assert time.monotonic() < deadline, "another fixed point:\n" + "\n".join(found)
+            require(not self.world.problems, "; ".join(self.world.problems))
+            require(time.monotonic() < deadline, "another fixed point:\n" + "\n".join(found))
             time.sleep(0.2)
 
     def _request(self, name: str) -> tuple[str, str]:

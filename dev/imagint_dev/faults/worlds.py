@@ -20,12 +20,27 @@ from imagint_privacy.keys.ports import KeyState
 
 GROUP = "imagint.ai/v1alpha1"
 OWN = f"/apis/{GROUP}"
+WIDE = ("tenants", "privacypolicies", "dataprocessors", "breachincidents")
 INSIDE = ("modeldeployments", "datasubjectrequests", "legalholds")
 ADA, BOB, EVE = ("subj-" + letter * 26 for letter in "abe")
 VERIFIED = {"method": "AccountSession", "at": "2026-11-23T12:00:00Z"}
 OWNED = "labelSelector=app.kubernetes.io%2Fmanaged-by%3Dimagint-operator"
 LOOK_SECONDS = 0.1
 SECOND_SCORE = 40
+
+
+class BrokenWorldError(AssertionError):
+    """Something happened that never must, or what must happen did not."""
+
+
+def require(holds: bool, what: str) -> None:
+    """See to it that something holds.
+
+    Raises:
+        BrokenWorldError: it does not.
+    """
+    if not holds:
+        raise BrokenWorldError(what)
 
 
 class World:
@@ -103,7 +118,7 @@ class World:
 
     def sweep_up(self) -> None:
         """What is not the tenant's own."""
-        for plural in ("breachincidents", "dataprocessors", "privacypolicies"):
+        for plural in WIDE[1:]:
             self._api.remove(f"{OWN}/{plural}/{self.name}")
 
     def apply(self, manifest: dict[str, Any]) -> None:
@@ -115,7 +130,7 @@ class World:
         try:
             return self._api.get(path)
         except RefusedError as error:
-            if error.status != 404:  # noqa: PLR2004 - not found
+            if error.status != 404:
                 raise
             return None
 
@@ -144,7 +159,7 @@ class World:
                 self._completed[request] = reason
         if "ada" in self._completed and ADA in self.data.records:
             self.problems.append("a person is erased and is still there")
-        if self.data.records.get(BOB) != 2:  # noqa: PLR2004 - as many as at the beginning
+        if self.data.records.get(BOB) != 2:
             self.problems.append("a survivor's records changed")
         if EVE not in self.data.records and self.says("legalholds", "Active", "court")[0] == "True":
             self.problems.append("a person under a hold was erased")
@@ -153,16 +168,25 @@ class World:
         """Look on until it is so.
 
         Raises:
-            AssertionError: not within these seconds, or something happened that never must.
+            BrokenWorldError: not within these seconds, or something happened that never must.
         """
         deadline = time.monotonic() + seconds
         while True:
             self.look()
-            assert not self.problems, self.problems
+            require(not self.problems, "; ".join(self.problems))
             if seen():
                 return
-            assert time.monotonic() < deadline, f"{self.name}: not in time: {what}"
+            require(time.monotonic() < deadline, f"{self.name}: not in time: {what}")
             time.sleep(LOOK_SECONDS)
+
+    def rests(self, seconds: float) -> None:
+        """Look on for a while.
+
+        Raises:
+            BrokenWorldError: something happened that never must.
+        """
+        deadline = time.monotonic() + seconds
+        self.until(lambda: time.monotonic() >= deadline, seconds + 1, "the end of a rest")
 
     def snapshot(self) -> dict[str, Any]:
         """Everything about this world."""
@@ -190,7 +214,7 @@ class World:
         }
 
     def _own_objects(self) -> dict[str, Any]:
-        found = {plural: self.own(plural) for plural in ("tenants", "privacypolicies", "dataprocessors", "breachincidents")}
+        found = {plural: self.own(plural) for plural in WIDE}
         for plural in INSIDE:
             items = (self.get(f"{OWN}/namespaces/{self.namespace}/{plural}") or {}).get("items", ())
             found |= {f"{plural}/{item['metadata']['name']}": item for item in items}

@@ -61,8 +61,8 @@ def storms(script: Script, faults: tuple[Fault, ...], seconds: float) -> Iterato
     [
         pytest.param("conflict", Refuse(409), lambda asked: asked.writes and asked.path.endswith("/status"),
                      id="every status conflicts once"),
-        pytest.param("lost", Lose(after=True), writes(), id="every write is carried out and its answer is lost once"),
-        pytest.param("failed", Refuse(500, after=True), writes(), id="every write is carried out and answered 500 once"),
+        pytest.param("lost", Lose(after=True), writes(), id="each answer to a write is lost once"),
+        pytest.param("failed", Refuse(500, after=True), writes(), id="each write is done and answered 500 once"),
     ],
 )  # fmt: skip
 def test_each_write_once(
