@@ -123,7 +123,13 @@ class _Front:
         self._peer = peer
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        """One request."""
+        """One request; who asked, or who is asked, may vanish at any moment."""
+        try:
+            return await self._serve(request)
+        except (aiohttp.ClientError, ConnectionError):
+            return _hang_up(request)
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
         asked = Asked(self._peer.name, request.method, request.path, dict(request.query))
         body = await request.read()
         rule = self._proxies.script.decide(asked)
@@ -136,14 +142,11 @@ class _Front:
             return _hang_up(request)
         if isinstance(fault, Refuse) and not fault.after:
             return _refused(fault)
-        try:
-            async with self._proxies.pass_on(self._peer, request, body) as answer:
-                self._proxies.journal.append(Entry(time.monotonic(), asked, answer.status))
-                if asked.watches and answer.status == web.HTTPOk.status_code:
-                    return await self._watch(request, answer, rule)
-                raw = await answer.read()
-        except aiohttp.ClientError:
-            return _hang_up(request)
+        async with self._proxies.pass_on(self._peer, request, body) as answer:
+            self._proxies.journal.append(Entry(time.monotonic(), asked, answer.status))
+            if asked.watches and answer.status == web.HTTPOk.status_code:
+                return await self._watch(request, answer, rule)
+            raw = await answer.read()
         return await self._answer(request, asked, answer, raw, fault)
 
     async def _answer(self, request: web.Request, asked: Asked, answer: Any, raw: bytes, fault: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +15,7 @@ from imagint_dev import kubeconfigs
 from imagint_dev.faults import snapshots
 from imagint_dev.faults.lives import Bounds, Hands, Life
 from imagint_dev.faults.proxy import Peer, Proxies
-from imagint_dev.faults.rules import Kill, Rule, writes
+from imagint_dev.faults.rules import Asked, Kill, Rule
 from imagint_dev.faults.worlds import SECOND_SCORE, World, require
 from imagint_operator.api.models import ModelDeploymentSpec
 from imagint_operator.kube import connections
@@ -178,14 +178,18 @@ class Play:
         self.world.until(seen, self.seconds, what)
 
 
-def killing(supervisor: Supervisor, *, after: bool, every: int) -> Rule:
-    """Every life dies at its `every`-th write, before or after it."""
-    lives: dict[int, int] = {}
+def killing(supervisor: Supervisor, *, after: bool, lasts: Sequence[int] = (2, 3, 5, 9, 14)) -> Rule:
+    """Every life dies at one of its writes, before or after it: the first at its second, the next at its third...
 
-    def due(asked: Any) -> bool:
-        if not writes()(asked):
+    Never all at the first: what is done elsewhere is recorded by a second write, and would be done again for ever.
+    """
+    done: dict[int, int] = {}
+
+    def due(asked: Asked) -> bool:
+        if not asked.writes:
             return False
-        lives[supervisor.lives] = lives.get(supervisor.lives, 0) + 1
-        return lives[supervisor.lives] == every
+        life = supervisor.lives
+        done[life] = done.get(life, 0) + 1
+        return done[life] == lasts[life % len(lasts)]
 
     return Rule(Kill(supervisor.kill, after), due)

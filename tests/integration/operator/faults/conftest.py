@@ -25,7 +25,8 @@ class Ground:
     def __init__(self, bench: Any, proxies: Proxies, api: Any, folder: Path) -> None:
         self.bench, self.proxies, self.script, self.hands = bench, proxies, proxies.script, Hands()
         bench.prober.clock = self.hands.now
-        self.settings = behind(bench.settings, proxies, folder / "behind").model_copy(update=LEASE)
+        self.plain = bench.settings.model_copy(update=LEASE)
+        self.settings = behind(self.plain, proxies, folder / "behind")
         self.log = folder / "operator.log"
         self._api = api
 

@@ -26,19 +26,12 @@ def test_two_worlds_without_faults_come_to_the_same(ground: Any, fixed_point: Fi
         play.end()
 
 
-CUTS = [
-    pytest.param(True, 5, id="after its fifth write"),
-    pytest.param(False, 4, id="before its fourth write"),
-    *([pytest.param(True, 1, id="after its first write: each write is the last of a life")] if FULL else []),
-]
-
-
-@pytest.mark.parametrize(("after", "every"), CUTS)
-def test_every_life_is_cut_and_the_story_goes_on(ground: Any, fixed_point: FixedPoint, after: bool, every: int) -> None:
+@pytest.mark.parametrize("after", [pytest.param(False, id="before a write"), pytest.param(True, id="after a write")])
+def test_every_life_is_cut_and_the_story_goes_on(ground: Any, fixed_point: FixedPoint, after: bool) -> None:
     wanted = fixed_point()
-    play = ground.play(f"cut-{every}", 300 if FULL else 120)
+    play = ground.play(f"cut-{str(after).lower()}", 120)
     with ground.supervised() as supervisor:
-        rule = ground.script.add(killing(supervisor, after=after, every=every))
+        rule = ground.script.add(killing(supervisor, after=after))
         play.all()
         play.reaches(wanted)
         ground.script.remove(rule)

@@ -30,10 +30,8 @@ def pair(ground: Any, tmp_path: Path) -> Iterator[Pair]:
         one, two = (left.enter_context(Proxies(peers(ground.bench.settings))) for _ in range(2))
 
         def begin(number: int) -> Life:
-            settings = behind(ground.settings, (one, two)[number], tmp_path / f"operator-{number}")
-            life = Life(
-                settings.model_copy(update={"vault_addr": (one, two)[number].urls["vault"]}), ground.hands, ground.log
-            )
+            settings = behind(ground.plain, (one, two)[number], tmp_path / f"operator-{number}")
+            life = Life(settings, ground.hands, ground.log)
             left.callback(life.kill)
             return life
 
