@@ -19,6 +19,7 @@ from typing import Any, Self
 
 import aiohttp
 from aiohttp import web
+from yarl import URL
 
 from imagint_dev.faults.rules import Asked, Cut, Delay, Drop, Freeze, Kill, Lose, Refuse, Rule, Script, Stale
 
@@ -111,8 +112,10 @@ class Proxies:
         """Ask the peer itself."""
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP}
         url = peer.url.rstrip("/") + request.path_qs
-        given = {"ssl": peer.context} if peer.context is not None else {}
-        return self._session.request(request.method, _exact(url), headers=headers, data=body or None, **given)
+        context = peer.context if peer.context is not None else True
+        return self._session.request(
+            request.method, URL(url, encoded=True), headers=headers, data=body or None, ssl=context
+        )
 
 
 class _Front:
@@ -149,7 +152,9 @@ class _Front:
             raw = await answer.read()
         return await self._answer(request, asked, answer, raw, fault)
 
-    async def _answer(self, request: web.Request, asked: Asked, answer: Any, raw: bytes, fault: Any) -> Any:
+    async def _answer(
+        self, request: web.Request, asked: Asked, answer: Any, raw: bytes, fault: Any
+    ) -> web.StreamResponse:
         """What was answered, or what the fault makes of it."""
         if isinstance(fault, Kill):
             return await self._kill(request, fault)
@@ -193,12 +198,6 @@ class _Front:
             return
         while self._proxies.script.holds(rule):  # noqa: ASYNC110 - rules are taken away in another thread
             await asyncio.sleep(LOOK_SECONDS)
-
-
-def _exact(url: str) -> Any:
-    from yarl import URL
-
-    return URL(url, encoded=True)
 
 
 def _type(line: bytes) -> str:

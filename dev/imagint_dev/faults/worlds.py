@@ -221,7 +221,7 @@ class World:
         return self._plain({key: item for key, item in found.items() if item})
 
     def _children(self) -> dict[str, Any]:
-        found = {}
+        found: dict[str, Any] = {}
         if (namespace := self.get(NAMESPACES.path(self.namespace))) is None:
             return {}
         for resource in CHILDREN:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -30,6 +31,10 @@ def once_each(fault: Fault, matches: Callable[[Asked], bool]) -> Rule:
     return Rule(fault, first)
 
 
+def _is(verb: str, asked: Asked) -> bool:
+    return asked.method == verb and not asked.watches
+
+
 @contextmanager
 def storms(script: Script, faults: tuple[Fault, ...], seconds: float) -> Iterator[list[Rule]]:
     """One verb after the other meets one fault after the other, with as much calm between them."""
@@ -39,7 +44,7 @@ def storms(script: Script, faults: tuple[Fault, ...], seconds: float) -> Iterato
         while not done.is_set():
             for fault in faults:
                 for verb in VERBS:
-                    rule = Rule(fault, lambda asked, verb=verb: asked.method == verb and not asked.watches)
+                    rule = Rule(fault, partial(_is, verb))
                     with script.during(rule):
                         done.wait(seconds)
                     rules.append(rule)

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from imagint_dev.faults.lives import WATCH_DEAD, Bounds
+from imagint_dev.faults.lives import Bounds
 from imagint_dev.faults.rules import Cut, Drop, Freeze, Kill, Refuse, Rule, Stale, lists, watches, writes
+from imagint_operator.__main__ import WATCH_DEAD
 
 pytestmark = pytest.mark.stack
 FixedPoint = Callable[[], dict[str, Any]]
