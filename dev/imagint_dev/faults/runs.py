@@ -26,6 +26,7 @@ SECOND = {"dtype": "BFloat16"}
 HOUR = timedelta(hours=1)
 BOUND_SECONDS = 60.0
 STILL_SECONDS = 2.5
+REACH_SECONDS = 40.0
 KUBECONFIGS = ("kubeconfig", "provisioner_kubeconfig", "shredder_kubeconfig")
 
 
@@ -164,7 +165,7 @@ class Play:
 
     def reaches(self, wanted: Mapping[str, Any]) -> None:
         """Wait for the same fixed point."""
-        deadline = time.monotonic() + self.seconds
+        deadline = time.monotonic() + REACH_SECONDS
         while found := snapshots.differences(wanted, self.world.snapshot()):
             self.world.look()
             require(not self.world.problems, "; ".join(self.world.problems))

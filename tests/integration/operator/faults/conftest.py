@@ -28,10 +28,11 @@ class Ground:
         self.plain = bench.settings.model_copy(update=LEASE)
         self.settings = behind(self.plain, proxies, folder / "behind")
         self.log = folder / "operator.log"
-        self._api = api
+        self._api, self._folder = api, folder
 
     def play(self, name: str, seconds: float = 60.0) -> Play:
-        world = World(self._api, name, self.bench.serve, self.bench.gateways, self.bench.key_state)
+        world = World(self._api, f"play-{name}", self.bench.serve, self.bench.gateways, self.bench.key_state)
+        world.home = str(self._folder)
         return Play(world, self.hands, yaml.safe_load(POLICY.read_text()), seconds)
 
     def supervised(self, bounds: Bounds = Bounds()) -> Supervisor:  # noqa: B008
