@@ -257,26 +257,26 @@ def traces(environment: Mapping[str, str]) -> Tracing:
 class Standby:
     """One operator process: warm from the start, at work while it holds the Lease."""
 
-    def __init__(self, settings: Settings, tracing: Tracing = OFF) -> None:
+    def __init__(self, settings: Settings, tracing: Tracing = OFF, clock: Clock = utc_now) -> None:
         connection = connections.load(settings.kubeconfig)
-        self._settings = settings
+        self._settings, self._clock = settings, clock
         self._caches = new_caches()
         self._ages = Ages(resource.plural for resource in (*WATCHED, *CHILDREN))
         self._fence = Fence()
-        self._telemetry = Telemetry.of(Metrics(), tracing)
+        self._telemetry = Telemetry.of(Metrics(clock), tracing)
         calls = self._telemetry.calls
         self._reading = KubeClient(connection, fence=self._fence, calls=calls)
         self._leasing = KubeClient(connection, timeout=LEASE_REQUEST_SECONDS, fence=self._fence, calls=calls)
         self._informer = Informer(self._reading, connection, self._caches, self._ages, self._notify)
         place = Place(PLATFORM_NAMESPACE, settings.lease_name, incarnations.own_name())
         timing = Timing(settings.lease_seconds, settings.lease_renew_seconds, settings.lease_retry_seconds)
-        self._elector = Elector(self._leasing, place, timing, self._fence, utc_now)
+        self._elector = Elector(self._leasing, place, timing, self._fence, clock)
         self._health = Health(self._reading, self._ages, (*WATCHED, *CHILDREN))
         self._queue: WorkQueue[ObjectKey] | None = None
         sources = self._telemetry.metrics.sources
         sources.watch_ages, sources.leads = self._ages.all, lambda: self._elector.leading
         sources.queue_length = lambda: len(self._queue or ())
-        sources.snapshot = Snapshots(self._caches, self._ages, utc_now)
+        sources.snapshot = Snapshots(self._caches, self._ages, clock)
 
     async def __aenter__(self) -> Standby:
         return self
@@ -310,7 +310,7 @@ class Standby:
         keys = vault(self._settings, self._fence)
         self._telemetry.metrics.begin_term()
         async with assembled(
-            self._settings, keys, fence=self._fence, caches=self._caches, telemetry=self._telemetry
+            self._settings, keys, self._clock, fence=self._fence, caches=self._caches, telemetry=self._telemetry
         ) as operator:
             self._queue = operator.queue
             try:
