@@ -151,8 +151,7 @@ async def takeovers(run: Run) -> None:
         leader = run.working
         standby = run.site.start()
         run.say(f"takeover: {name}; a standby warms up")
-        await until(lambda one=standby: _warm(one, run.plan.tenants), 40, 1.0)
-        await asyncio.sleep(2)
+        await _warm(standby)
         took[name] = await _followed(run, leader.process.send_signal, number, burst, turn)
         if number is signal.SIGSTOP:
             leader.process.send_signal(signal.SIGCONT)
@@ -183,10 +182,15 @@ async def _followed(run: Run, end: Callable[[signal.Signals], None], number: sig
     return time.monotonic() - began
 
 
-async def _warm(operator: Operator, tenants: int) -> bool:
-    page = await operator.page()
-    lines = [line for line in page.splitlines() if line.startswith("imagint_objects{") and 'kind="Tenant"' in line]
-    return sum(float(line.rsplit(" ", 1)[1]) for line in lines) >= tenants
+async def _warm(operator: Operator) -> None:
+    """Wait until a standby has listed everything: its reads, but for those of the Lease, have come to rest."""
+    before = -1.0
+    for _ in range(60):
+        reads = (await operator.requests()).reads().without("resource", "leases").total()
+        if 0 < reads == before:
+            return
+        before = reads
+        await asyncio.sleep(1.5)
 
 
 async def naive(run: Run) -> None:

@@ -79,7 +79,7 @@ class Site:
         port = _free_port()
         environment = {**os.environ, **self._settings, variable("metrics_port"): str(port), **more}
         log = (self.folder / f"operator-{len(self._started)}.log").open("wb")
-        command = [sys.executable, *os.environ.get("BENCH_OPERATOR_PYTHON", "").split(), "-m", module]
+        command = [sys.executable, "-m", os.environ.get("BENCH_OPERATOR_MODULE", module)]
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         operator = Operator(process, port)
         self._started.append((operator, log))

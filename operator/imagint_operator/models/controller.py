@@ -44,6 +44,8 @@ class ModelController:
         looks.about(model)
         with span("observe", {}):
             observed = await observe(self._reader, model, self._world.view)
+        if not observed.seen:  # an operator that has just begun: whoever looks at Serve tells when it has looked
+            return UNREADY_SECONDS
         probed = await execute(self._gateways, self._world, plan(model, observed, self._world.clock()))
         after = status(model, observed, probed, self._world.clock())
         await statuses.write(self._client, MODEL_DEPLOYMENTS, model, model.status, after)

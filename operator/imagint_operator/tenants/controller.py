@@ -79,8 +79,9 @@ class TenantController:
         ):
             self._world.wake(SERVE)
         for condition in turned(tenant.status.conditions, after.conditions):
-            first = find(tenant.status.conditions, condition.type) is None
-            if first and condition.status is not ConditionStatus.TRUE and calm(condition.reason):
+            before = find(tenant.status.conditions, condition.type)
+            coming = before is None or (before.status is not ConditionStatus.TRUE and calm(before.reason))
+            if coming and condition.status is not ConditionStatus.TRUE and calm(condition.reason):
                 continue  # that something new is not there yet is no news
             if condition.type in {READY, GATEWAY_READY} or condition.reason == "KeyReplayed":
                 prefix = "Gateway" if condition.type == GATEWAY_READY else ""
