@@ -1,4 +1,4 @@
-"""`make bench NAME=operator`, or `python -m bench.operator [--plan quick] [--only PART] [--tenants N]`: measure and tell.
+"""`make bench NAME=operator`, or `python -m bench.operator [--plan quick] [--only PART]`: measure and tell.
 
 A whole run writes `bench/results/operator.json`, the raw numbers beside it, the plots in `docs/images` and its section
 of `docs/performance.md`. Any other writes nothing but its table on the screen. A part that fails is told among the
@@ -11,6 +11,7 @@ import asyncio
 import dataclasses
 import json
 import logging
+import signal
 import time
 import traceback
 from pathlib import Path
@@ -48,6 +49,7 @@ def main(*, chosen: str, tenants: int | None, only: tuple[str, ...], raw: Path |
     print(machine(), flush=True)
     found = Findings()
     whole = plan.name == "full" and not only
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to stop, it takes everything down as well
     asyncio.run(measure(plan, only or tuple(PARTS), found, whole=whole))
     for name, value in sorted(found.figures.items()):
         print(f"{name:40s} {value:12.3f}")

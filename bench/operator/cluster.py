@@ -45,9 +45,13 @@ class Cluster:
         await self._session.close()
 
     async def get(self, path: str) -> Any:
-        """One object or list."""
-        async with self._session.get(self._server + path) as response:
-            return await response.json()
+        """One object or list; asked again while the apiserver has no time, as just after a CRD was made."""
+        for _ in range(60):
+            async with self._session.get(self._server + path) as response:
+                if response.status not in {429, 503}:
+                    return await response.json()
+            await asyncio.sleep(0.5)
+        raise RefusedError(f"the apiserver has no time for {path}")
 
     async def text(self, path: str) -> str:
         """A page of text."""
@@ -57,9 +61,14 @@ class Cluster:
     async def create(self, manifest: Mapping[str, Any]) -> None:
         """Create one object; one that is there is fine."""
         path = _path(manifest["kind"], manifest["metadata"].get("namespace"))
-        async with self._session.post(self._server + path, json=manifest) as response:
-            if response.status not in {201, 409}:
-                raise RefusedError(f"{response.status} for a {manifest['kind']}: {(await response.text())[:400]}")
+        for _ in range(60):
+            async with self._session.post(self._server + path, json=manifest) as response:
+                if response.status in {201, 409}:
+                    return
+                if response.status not in {429, 503}:
+                    raise RefusedError(f"{response.status} for a {manifest['kind']}: {(await response.text())[:400]}")
+            await asyncio.sleep(0.5)
+        raise RefusedError(f"the apiserver has no time for a {manifest['kind']}")
 
     async def create_all(self, manifests: Iterable[Mapping[str, Any]]) -> float:
         """Create some objects, a few at once; answers how many seconds it took."""

@@ -10,11 +10,26 @@ import json
 import sys
 from pathlib import Path
 
-from imagint_operator.dataplane.fakes import FakeGateways, FakeProber
+from imagint_operator.dataplane.fakes import FakeGateways, FakeProber, FakeTenant
 from imagint_operator.serve.fakes import FakeServe
 from imagint_privacy.vault import KeyAdmin, VaultSession
 
 STARTING_SECONDS = 0.1
+RECORDS = 3
+
+
+class Everybody(dict[str, int]):
+    """Of each subject something is kept, so that each erasure has something to destroy and goes all its way."""
+
+    def get(self, _subject: str, _default: int = 0) -> int:  # type: ignore[override]
+        return RECORDS
+
+
+class Holding(FakeGateways):
+    """Gateways that hold something of everybody."""
+
+    def tenant(self, name: str) -> FakeTenant:
+        return self.tenants.setdefault(name, FakeTenant(records=Everybody()))
 
 
 def main() -> int:
@@ -24,7 +39,7 @@ def main() -> int:
     secret = Path(secret_file).read_text().strip()
     with (
         FakeServe(secret, delay=STARTING_SECONDS) as serve,
-        FakeGateways(secret, keys.state) as gateways,
+        Holding(secret, keys.state) as gateways,
         FakeProber(secret, keys.state, gateways) as prober,
     ):
         print(json.dumps({"serve": serve.url, "gateways": gateways.url, "prober": prober.url}), flush=True)

@@ -106,8 +106,8 @@ def _rest(found: Findings) -> str:
     others = sum(told["writes_of_anybody"].values())
     return (
         f"In {told['seconds']:.0f} s at rest the operator looked {number(sum(told['looks'].values()))} times and wrote "
-        f"{number(found.figures['writes_at_rest_per_min'] * told['seconds'] / 60)} times; all Leases of the cluster were "
-        f"renewed {number(told['lease_writes'])} times, everybody together wrote {number(others)} times besides, and "
+        f"{number(found.figures['writes_at_rest_per_min'] * told['seconds'] / 60)} times; all Leases of the cluster "
+        f"were renewed {number(told['lease_writes'])} times, everybody together wrote {number(others)} times besides, and "
         f"etcd counted {number(told['revisions'])} revisions."
     )
 
@@ -134,4 +134,5 @@ def _rates(found: Findings) -> str:
 
 
 def _all(figures: Mapping[str, float]) -> str:
-    return table(("every figure", "measured"), [(f"`{name}`", number(value)) for name, value in sorted(figures.items())])
+    rows = [(f"`{name}`", number(value)) for name, value in sorted(figures.items())]
+    return table(("every figure", "measured"), rows)

@@ -42,7 +42,7 @@ Part = Callable[[Run], Awaitable[None]]
 
 
 async def tenants(run: Run) -> None:
-    """Cold: all Tenants are applied, then the operator is started for the first time; until all are Ready and served."""
+    """Cold: all Tenants are applied, then the operator is started for the first time; until all are served."""
     plan, cluster = run.plan, run.site.cluster
     run.say(f"creating {plan.tenants} tenants")
     created = await cluster.create_all(map(objects.tenant, range(plan.tenants)))
@@ -99,7 +99,7 @@ async def models(run: Run) -> None:
 
 
 async def requests(run: Run) -> None:
-    """The operator is killed, five requests for each tenant pile up, and another one is started: until all have ended."""
+    """The operator is killed, five requests a tenant pile up, and another one is started: until all have ended."""
     plan, cluster = run.plan, run.site.cluster
     many = plan.tenants * len(objects.REQUESTS)
     run.working.kill()

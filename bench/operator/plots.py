@@ -77,8 +77,12 @@ def _status(found: Findings) -> Any:
 
 
 def _rates(found: Findings) -> Any:
-    wanted = (("looks, all", "reconciles_per_s"), ("looks at requests", "reconciles_per_s_requests"),
-              ("requests at their end", "requests_ended_per_s"), ("looks at tenants", "reconciles_per_s_tenants"))  # fmt: skip
+    wanted = (
+        ("looks, all", "reconciles_per_s"),
+        ("looks at requests", "reconciles_per_s_requests"),
+        ("requests at their end", "requests_ended_per_s"),
+        ("looks at tenants", "reconciles_per_s_tenants"),
+    )
     ours = [(f"Imagint: {text}", found.figures[name], OURS) for text, name in wanted if name in found.figures]
     bars = [*ours, *((text, rate, GREY) for text, rate in PUBLISHED)][::-1]
     figure, axes = plt.subplots(figsize=(9.0, 4.5), layout="constrained")

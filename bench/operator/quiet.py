@@ -143,7 +143,7 @@ async def _caught_up(run: Run, operator: Operator, limit_s: float) -> tuple[floa
 
 
 async def takeovers(run: Run) -> None:
-    """Two replicas; the one at work is killed at rest, killed under load, stopped: until the other has done its work."""
+    """Two replicas; the one at work is killed at rest, killed under load, stopped: until the other has done work."""
     took: dict[str, float] = {}
     cases = (("killed_at_rest", signal.SIGKILL, 0), ("killed_under_load", signal.SIGKILL, run.plan.burst),
              ("stopped", signal.SIGSTOP, 0))  # fmt: skip
@@ -165,12 +165,15 @@ async def takeovers(run: Run) -> None:
     run.found.set("takeover_s", max(took.values()))
 
 
-async def _followed(run: Run, end: Callable[[signal.Signals], None], number: signal.Signals, burst: int, turn: int) -> float:
+async def _followed(
+    run: Run, end: Callable[[signal.Signals], None], number: signal.Signals, burst: int, turn: int
+) -> float:
     """From the end of the leader to the first status that its follower wrote: of a change made just afterwards."""
     cluster, seen = run.site.cluster, Seen("Tenant")
     async with seen.over(run):
         for each in range(1, burst + 1):
-            await cluster.change("Tenant", objects.name(each % run.plan.tenants), None, {"quotas": {"gpuCount": 20 + turn}})
+            name = objects.name(each % run.plan.tenants)
+            await cluster.change("Tenant", name, None, {"quotas": {"gpuCount": 20 + turn}})
         end(number)
         began = time.monotonic()
         generation = await cluster.change("Tenant", objects.name(0), None, {"displayName": f"Followed {turn}"})

@@ -47,9 +47,11 @@ class Operator:
         """Its metrics; empty while it does not answer."""
         limits = aiohttp.ClientTimeout(total=10)
         with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
-            async with aiohttp.ClientSession(timeout=limits, trust_env=False) as session:
-                async with session.get(f"http://127.0.0.1:{self.port}/metrics") as response:
-                    return await response.text()
+            async with (
+                aiohttp.ClientSession(timeout=limits, trust_env=False) as session,
+                session.get(f"http://127.0.0.1:{self.port}/metrics") as response,
+            ):
+                return await response.text()
         return ""
 
     async def reconciles(self) -> Counters:
