@@ -106,9 +106,9 @@ def _rest(found: Findings) -> str:
     others = sum(told["writes_of_anybody"].values())
     return (
         f"In {told['seconds']:.0f} s at rest the operator looked {number(sum(told['looks'].values()))} times and wrote "
-        f"{number(found.figures['writes_at_rest_per_min'] * told['seconds'] / 60)} times; all Leases of the cluster "
-        f"were renewed {number(told['lease_writes'])} times, everybody together wrote {number(others)} times besides, and "
-        f"etcd counted {number(told['revisions'])} revisions."
+        f"{number(sum(told['own_writes'].values()))} times; all Leases of the cluster were renewed "
+        f"{number(told['lease_writes'])} times, everybody together wrote {number(others)} times besides, and etcd "
+        f"counted {number(told['revisions'])} revisions."
     )
 
 

@@ -131,7 +131,7 @@ async def requests(run: Run) -> None:
     await settle(run)
 
 
-async def settle(run: Run, *, quiet_s: float = 8.0, limit_s: float = 90.0) -> bool:
+async def settle(run: Run, *, quiet_s: float = 6.0, limit_s: float = 90.0) -> bool:
     """Wait until the operator has written nothing for a while."""
     began = quiet = time.monotonic()
     before: float | None = None

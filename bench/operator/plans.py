@@ -24,7 +24,7 @@ class Plan:
     """After this many seconds no further part is begun: what is missing is said."""
 
 
-FULL: Final = Plan("full", 1000, 2, 60, 200, 4, 200, 260, 60, 840)
+FULL: Final = Plan("full", 1000, 2, 60, 200, 5, 200, 230, 60, 800)
 QUICK: Final = Plan("quick", 100, 2, 30, 60, 4, 50, 120, 30, 420)
 TINY: Final = Plan("tiny", 10, 2, 10, 20, 5, 5, 60, 10, 240)
 PLANS: Final = {plan.name: plan for plan in (FULL, QUICK, TINY)}

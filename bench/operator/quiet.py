@@ -25,7 +25,7 @@ SEED = 5
 async def rest(run: Run) -> None:
     """Nothing changes: what the operator still writes, and what it costs."""
     site, plan, pid = run.site, run.plan, run.working.pid
-    quiet = await settle(run, quiet_s=20.0)
+    quiet = await settle(run, quiet_s=12.0)
     run.say(f"at rest for {plan.rest_s:.0f} s")
     answered, asked = await site.served(), await run.working.requests()
     looks, revision = await run.working.reconciles(), await site.cluster.version()
@@ -43,6 +43,7 @@ async def rest(run: Run) -> None:
     run.found.raw["rest"] = {
         "settled": quiet, "seconds": took, "load": load(), "revisions": later - revision, "lease_writes": leases,
         "writes_of_anybody": writes.by("verb", "resource", "subresource"), "own": own.by("verb", "resource", "code"),
+        "own_writes": own.writes().by("verb", "resource"),
         "looks": (await run.working.reconciles()).since(looks).by("kind", "outcome"),
     }  # fmt: skip
 
