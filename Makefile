@@ -66,7 +66,7 @@ model: $(VENV)/.installed ## Train the bundled "shapes" model anew (5 to 7 CPU-m
 
 .PHONY: bench
 bench: setup postgres ## Measure: make bench NAME=demo
-	@test -n "$(NAME)" -a \( -f "bench/$(NAME).py" -o -f "bench/$(NAME)/__main__.py" \) || { echo "Say which: make bench NAME=demo, or NAME=keys"; exit 1; }
+	@test -n "$(NAME)" -a \( -f "bench/$(NAME).py" -o -f "bench/$(NAME)/__main__.py" \) || { echo "Say which: make bench NAME=demo, NAME=keys or NAME=operator"; exit 1; }
 	@$(PY) -m bench.$(NAME)
 
 .PHONY: check

@@ -1,4 +1,4 @@
-"""Reads the operator's kubeconfig: one server, one CA, one token file that is read anew for every request.
+"""Reads the operator's kubeconfig: one server, one CA, one token file whose every change counts.
 
 Never looks at the ambient KUBECONFIG or at ~/.kube: the caller names the file.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +25,22 @@ class Connection:
     token_file: Path | None
     static_token: str | None
     insecure: bool = False
+    _read: dict[str, object] = field(default_factory=dict, repr=False, compare=False)
+    """The token that was read last, and how its file looked: opening a file for each request costs more than asking."""
 
     def token(self) -> str:
-        """The token as it is now.
+        """The token as it is now: read anew whenever its file was written or replaced.
 
         Raises:
             OSError: the token file cannot be read.
         """
-        if self.token_file is not None:
-            return self.token_file.read_text().strip()
-        return self.static_token or ""
+        if self.token_file is None:
+            return self.static_token or ""
+        found = self.token_file.stat()
+        now = (found.st_ino, found.st_mtime_ns, found.st_size)
+        if self._read.get("as") != now:
+            self._read.update({"as": now, "token": self.token_file.read_text().strip()})
+        return str(self._read["token"])
 
     def ssl_context(self) -> ssl.SSLContext:
         """How to know the server."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
 
 from imagint_operator.api.base import API_VERSION, Condition, ConditionStatus, Kind
+from imagint_operator.conditions import find
 from imagint_operator.errors import OperatorError
 from imagint_operator.kube.client import FIELD_MANAGER, KubeClient
 from imagint_operator.kube.damping import Damper
@@ -37,6 +38,15 @@ def event_type(condition: Condition) -> EventType:
     holds = condition.status is ConditionStatus.TRUE and not abnormal(condition.reason)
     normal = holds or calm(condition.reason)
     return EventType.NORMAL if normal else EventType.WARNING
+
+
+def on_its_way(before: Iterable[Condition], condition: Condition) -> bool:
+    """Whether it only says how far something is that was not there before either: that is no news, and no Event."""
+
+    def coming(one: Condition | None) -> bool:
+        return one is None or (one.status is not ConditionStatus.TRUE and calm(one.reason))
+
+    return coming(find(before, condition.type)) and coming(condition)
 
 
 class Recorder:

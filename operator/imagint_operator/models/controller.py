@@ -7,7 +7,7 @@ from imagint_operator.conditions import find, holds, turned
 from imagint_operator.dataplane.gateways import Gateways
 from imagint_operator.kube import statuses
 from imagint_operator.kube.client import KubeClient
-from imagint_operator.kube.events import Recorder
+from imagint_operator.kube.events import Recorder, on_its_way
 from imagint_operator.kube.readers import Reader
 from imagint_operator.kube.resources import MODEL_DEPLOYMENTS, ObjectKey
 from imagint_operator.models.execute import execute
@@ -44,6 +44,8 @@ class ModelController:
         looks.about(model)
         with span("observe", {}):
             observed = await observe(self._reader, model, self._world.view)
+        if not observed.seen:  # an operator that has just begun: whoever looks at Serve tells when it has looked
+            return UNREADY_SECONDS
         probed = await execute(self._gateways, self._world, plan(model, observed, self._world.clock()))
         after = status(model, observed, probed, self._world.clock())
         await statuses.write(self._client, MODEL_DEPLOYMENTS, model, model.status, after)
@@ -51,7 +53,7 @@ class ModelController:
             # Written first, acted on second: the writer renders from the record.
             self._world.wake(SERVE)
         for condition in turned(model.status.conditions, after.conditions):
-            if condition.type in {READY, ROLLED_OUT}:
+            if condition.type in {READY, ROLLED_OUT} and not on_its_way(model.status.conditions, condition):
                 await self._recorder.record(model, condition, action="Reconcile")
         if after.rollout != model.status.rollout:
             return PROBE_AGAIN_SECONDS

@@ -14,13 +14,14 @@ from imagint_operator.serve.views import AppState
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Everything that the plan is made from. `apps` is by revision."""
+    """Everything that the plan is made from. `apps` is by revision; `seen` says whether Serve was looked at at all."""
 
     tenant: Tenant | None = None
     apps: Mapping[str, AppState] = field(default_factory=dict)
     gateway: AppState | None = None
     problem: OperatorError | None = None
     refusal: Refusal | None = None
+    seen: bool = True
 
     def app(self, revision: str | None) -> AppState | None:
         """The application of one revision."""

@@ -18,7 +18,7 @@ async def observe(reader: Reader, model: ModelDeployment, look: Callable[[Tenant
     tenant = await reader.one(Tenant, name) if name else None
     view = look(tenant) if tenant else None
     if view is None or tenant is None:
-        return Observed(tenant=tenant)
+        return Observed(tenant=tenant, seen=tenant is None)
     prefix = names.generator_app(tenant.name, model.name, "")
     apps = {app.removeprefix(prefix): state for app, state in view.apps.items() if app.startswith(prefix)}
     gateway = view.apps.get(names.gateway_app(tenant.name))

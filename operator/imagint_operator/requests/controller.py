@@ -29,7 +29,8 @@ from imagint_operator.world import World
 from imagint_privacy.tracing import span
 
 FAILED_SECONDS = 10.0
-SILENT = frozenset({progress.IN_PROGRESS, "NotYet"})
+SILENT = frozenset({progress.IN_PROGRESS, "NotYet", deadlines.IN_TIME, deadlines.ANSWERED})
+"""That it goes on, that its time runs and that it was answered in time: every request would tell it, none needs it."""
 FAILURES = {
     StepName.HOLD_CHECK: "HoldCheckFailed",
     StepName.PROBE_BEFORE: "ProbeFailed",

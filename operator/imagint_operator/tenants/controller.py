@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from imagint_operator.api.base import ConditionStatus
 from imagint_operator.api.tenants import Tenant, TenantStatus
 from imagint_operator.conditions import find, holds, turned
 from imagint_operator.kube import statuses
-from imagint_operator.kube.events import Recorder
-from imagint_operator.kube.reasons import calm
+from imagint_operator.kube.events import Recorder, on_its_way
 from imagint_operator.kube.resources import TENANTS, ObjectKey
 from imagint_operator.serve.views import SERVE
 from imagint_operator.telemetry import looks
@@ -79,9 +77,8 @@ class TenantController:
         ):
             self._world.wake(SERVE)
         for condition in turned(tenant.status.conditions, after.conditions):
-            first = find(tenant.status.conditions, condition.type) is None
-            if first and condition.status is not ConditionStatus.TRUE and calm(condition.reason):
-                continue  # that something new is not there yet is no news
+            if on_its_way(tenant.status.conditions, condition):
+                continue
             if condition.type in {READY, GATEWAY_READY} or condition.reason == "KeyReplayed":
                 prefix = "Gateway" if condition.type == GATEWAY_READY else ""
                 await self._recorder.record(tenant, condition, action="Reconcile", prefix=prefix)

@@ -31,7 +31,7 @@ class KeyView:
 
 @dataclass(frozen=True, slots=True)
 class GatewayView:
-    """The tenant's Gateway: what Serve says and what the Gateway itself says."""
+    """The tenant's Gateway: what Serve says and what the Gateway itself says; `seen` once Serve was looked at."""
 
     app: AppState | None = None
     status: GatewayStatus | None = None
@@ -39,6 +39,7 @@ class GatewayView:
     drained: bool = False
     arrived: bool = False
     refusal: Refusal | None = None
+    seen: bool = True
 
 
 @dataclass(frozen=True, slots=True)

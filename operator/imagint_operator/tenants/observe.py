@@ -91,7 +91,7 @@ class Observer:
 
     async def _gateway(self, tenant: Tenant, view: ServeView | None) -> GatewayView:
         if view is None:
-            return GatewayView()
+            return GatewayView(seen=False)
         app = view.apps.get(names.gateway_app(tenant.name))
         seen = GatewayView(
             app, problem=view.problem, drained=view.drained(tenant), arrived=view.arrived, refusal=view.refusal

@@ -223,6 +223,10 @@ def _keyless(tenant: Tenant, name: str) -> Verdict:
 
 def _gateway(tenant: Tenant, observed: Observed) -> Verdict:
     gateway, app = observed.gateway, names.gateway_app(tenant.name)
+    before = find(tenant.status.conditions, GATEWAY_READY)
+    if not gateway.seen and before is not None and before.observed_generation == tenant.metadata.generation:
+        # An operator that has just begun has not looked at Serve yet: what its predecessor saw is the last known.
+        return Verdict(GATEWAY_READY, before.status, before.reason, before.message)
     if gateway.refusal is not None and gateway.app is None:
         return no(GATEWAY_READY, gateway.refusal.reason, gateway.refusal.message)
     if gateway.problem is not None:
