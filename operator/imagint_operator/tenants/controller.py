@@ -23,6 +23,9 @@ from imagint_privacy.tracing import span
 
 LEAVING_SECONDS = 0.3
 UNREADY_SECONDS = 1.0
+BLOCKED_SECONDS = 10.0
+# What only a person changes: it is not asked for every second.
+BLOCKED = frozenset({"StorageTaken", "RegionNotInPolicy", "NamespaceConflict", "KeyInherited", "DeletionRefused"})
 
 
 class TenantController:
@@ -98,8 +101,10 @@ class TenantController:
         app = observed.gateway.app
         starting = app is not None and app.running and not holds(after.conditions, GATEWAY_READY)
         incomplete = not holds(after.conditions, READY) and tenant.metadata.deletion_timestamp is None
+        ready = find(after.conditions, READY)
+        if ready is not None and ready.reason in BLOCKED:
+            return min(self._world.resync, BLOCKED_SECONDS)
         if starting or (incomplete and observed.key.problem is None):
             return UNREADY_SECONDS
-        return self._world.rest(
-            TENANTS.kind
-        )  # while Vault is away nothing can be done: whoever watches it tells when it is back
+        # While Vault is away nothing can be done: whoever watches it tells when it is back.
+        return self._world.rest(TENANTS.kind)
