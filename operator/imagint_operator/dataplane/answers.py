@@ -58,7 +58,6 @@ class ModelTrial(Answer):
     """A revision was tried: how many of its pictures were right, and their hashes."""
 
     ok: bool
-    problem: Code = ""
     seconds: float = 0.0
     pictures: int = 0
     right: int = 0

@@ -28,9 +28,6 @@ async def execute(gateways: Gateways, world: World, actions: tuple[Action, ...])
     return probed
 
 
-UNAVAILABLE = "unavailable"  # the Gateway's word for a Generator that is away or busy: nothing was tried
-
-
 async def _probe(gateways: Gateways, world: World, action: Probe) -> Probed:
     try:
         answer = await gateways.probe_model(action.tenant, action.model)
@@ -47,9 +44,6 @@ async def _try(gateways: Gateways, world: World, action: Try) -> Probed:
         answer = await gateways.try_revision(action.tenant, action.model, action.body)
     except OperatorError as error:
         _log.info("%s of %s: not tried: %s", action.model, action.tenant, error)
-        return Probed()
-    if answer.problem == UNAVAILABLE:
-        _log.info("%s of %s: not tried: its Generator does not answer", action.model, action.tenant)
         return Probed()
     if not answer.ok or not answer.pictures:
         return Probed(tried=Tried(ok=False))
