@@ -31,7 +31,7 @@ class Everybody(dict[str, int]):
     def get(self, subject: str, _default: int = 0) -> int:  # type: ignore[override]
         return RECORDS if subject in self else 0
 
-    def pop(self, subject: str, _default: object = None) -> int:  # type: ignore[override]
+    def pop(self, subject: str, _default: object = None) -> int:
         kept = self.get(subject)
         self._erased.add(subject)
         return kept
