@@ -19,10 +19,22 @@ RECORDS = 3
 
 
 class Everybody(dict[str, int]):
-    """Of each subject something is kept, so that each erasure has something to destroy and goes all its way."""
+    """Of each subject something is kept until it is erased, so that each erasure goes all its way."""
 
-    def get(self, _subject: str, _default: int = 0) -> int:  # type: ignore[override]
-        return RECORDS
+    def __init__(self) -> None:
+        super().__init__()
+        self._erased: set[str] = set()
+
+    def __contains__(self, subject: object) -> bool:
+        return subject not in self._erased
+
+    def get(self, subject: str, _default: int = 0) -> int:  # type: ignore[override]
+        return RECORDS if subject in self else 0
+
+    def pop(self, subject: str, _default: object = None) -> int:
+        kept = self.get(subject)
+        self._erased.add(subject)
+        return kept
 
 
 class Holding(FakeGateways):

@@ -11,6 +11,7 @@ import pytest
 from bench.keys.findings import Findings
 from bench.operator import counters, objects, pages, plots
 from bench.operator.cluster import ended, holds, told
+from bench.operator.fakes import RECORDS, Everybody
 from bench.operator.plans import PLANS
 
 from imagint_operator.api.models import ModelDeployment
@@ -137,3 +138,12 @@ def test_the_raw_numbers_are_plain_data() -> None:
 
 def test_no_run_begins_a_part_when_its_quarter_of_an_hour_is_over() -> None:
     assert all(plan.whole_s < 900 for plan in PLANS.values())
+
+
+def test_the_gateways_hold_something_of_everybody_until_it_is_erased() -> None:
+    records = Everybody()
+    assert records.get("one", 0) == RECORDS
+    records.pop("one", None)
+    assert "one" not in records
+    assert records.get("one", 0) == 0
+    assert records.get("other", 0) == RECORDS
