@@ -15,9 +15,14 @@ def interval(tenant: Tenant) -> timedelta:
 
 
 def slot_after(tenant: Tenant, now: datetime) -> datetime:
-    """The next moment of the schedule, later than now."""
-    every = interval(tenant)
-    return _EPOCH + ((now - _EPOCH) // every + 1) * every
+    """The next moment of the schedule, later than now, and later than the Tenant itself.
+
+    The apiserver's clock says when a Tenant was made. A time before that is a clock of ours that was put back; a slot
+    of then would be due the moment the clock is right again, and its run begin before its time.
+    """
+    every, made = interval(tenant), tenant.metadata.creation_timestamp
+    since = max(now, made) if made is not None else now
+    return _EPOCH + ((since - _EPOCH) // every + 1) * every
 
 
 def run_id(tenant: Tenant, slot: datetime) -> str:

@@ -35,6 +35,20 @@ class TestSchedule:
         assert without_looking(tenant, now) == Rest(midnight)
         assert without_looking(tenant, midnight) is None
 
+    @pytest.mark.parametrize("back", [pytest.param(2, id="two hours"), pytest.param(960, id="forty days")])
+    def test_a_clock_put_back_before_the_tenant_was_made_moves_no_run(
+        self, make_tenant: Make, now: datetime, back: int
+    ) -> None:
+        """When the clock is right again nothing is due that was not due before."""
+        spec = {"retention": RULES, "retentionSchedule": {"everyHours": 1}}
+        tenant = make_tenant(spec=spec, creationTimestamp=now.isoformat())
+        update = {"retention": progress.scheduled(tenant, now)}
+        tenant = tenant.model_copy(update={"status": tenant.status.model_copy(update=update)})
+        slot = now + timedelta(hours=1)
+        assert without_looking(tenant, now - timedelta(hours=back)) == Rest(slot)
+        assert progress.scheduled(tenant, now - timedelta(hours=back)).next_at == slot
+        assert without_looking(tenant, slot) is None
+
     def test_a_quicker_schedule_takes_effect_at_once(self, make_tenant: Make, now: datetime) -> None:
         status = {"retention": {"nextAt": (now + timedelta(hours=12)).isoformat()}}
         hourly = make_tenant(spec={"retention": RULES, "retentionSchedule": {"everyHours": 1}}, status=status)
