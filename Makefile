@@ -40,6 +40,10 @@ demo: setup ## The whole promise on real parts, told as a story
 test: setup postgres ## Every test (T=path narrows it)
 	@$(BIN)/python -m pytest $(if $(filter tests,$(T)),-n 2 --dist loadscope --no-loadscope-reorder) $(T)
 
+.PHONY: faults
+faults: setup ## Inject faults between the operator and everybody it talks to (IMAGINT_SWEEP=full: every write, an hour)
+	@IMAGINT_SWEEP=$(or $(IMAGINT_SWEEP),sample) $(PY) -m pytest -v tests/integration/operator/faults
+
 .PHONY: lint
 lint: $(VENV)/.installed ## Style, complexity and import rules
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from imagint_dev.faults.runs import Play, Supervisor, behind, peers
 from imagint_dev.faults.worlds import World
 
 POLICY = Path(__file__).resolve().parents[4] / "examples" / "policy.yaml"
+SWEEP = os.environ.get("IMAGINT_SWEEP", "")
 LEASE = {"lease_seconds": 3.0, "lease_renew_seconds": 2.0, "lease_retry_seconds": 0.3}
 
 
@@ -37,6 +40,13 @@ class Ground:
 
     def supervised(self, bounds: Bounds = Bounds()) -> Supervisor:  # noqa: B008
         return Supervisor(self.settings, self.hands, self.log, bounds)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def asked_for() -> None:
+    """Minutes of kills, storms and frozen clocks, and waits of real seconds: they want a machine to themselves."""
+    if not SWEEP:
+        pytest.skip("faults are injected by `make faults` (a sample) or with IMAGINT_SWEEP=full (every write)")
 
 
 @pytest.fixture
@@ -67,6 +77,7 @@ def fixed_point(ground: Ground, fixed_points: dict[str, Any]) -> Callable[[], di
                 fixed_points["whole"] = play.settled()
                 fixed_points["writes"] = ground.proxies.writes(begun)
                 play.end()
+            ground.hands.ahead = timedelta()
         return dict(fixed_points["whole"])
 
     return found
