@@ -38,6 +38,7 @@ _PATIENCE: Final = timedelta(seconds=20)
 _PART: Final = 8 << 20
 """One request's bytes; S3 takes 10,000 of them an upload, at least 5 MiB each."""
 _AT_ONCE: Final = 2
+_LISTINGS: Final = 5
 _WAITING: Final = 4
 """Pieces between the source and the store."""
 _READ: Final = 4 << 20
@@ -213,9 +214,19 @@ class Objects:
         Raises:
             StorageUnavailableError: the store does not answer.
         """
+        seen: set[str] = set()
         with _named_errors("list"):
-            for page in obstore.list(self._store, prefix or None, chunk_size=1000):
-                yield [meta["path"] for meta in page]
+            for left in reversed(range(_LISTINGS)):
+                try:
+                    for page in obstore.list(self._store, prefix or None, chunk_size=1000):
+                        names = [meta["path"] for meta in page if meta["path"] not in seen]
+                        if self.folder is not None:
+                            seen.update(names)
+                        yield names
+                    return
+                except FileNotFoundError:  # somebody deleted a file of the folder between its name and a look at it
+                    if self.folder is None or not left:
+                        raise
 
 
 class _Upload:
