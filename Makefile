@@ -44,6 +44,10 @@ test: setup postgres ## Every test (T=path narrows it)
 faults: setup ## Inject faults between the operator and everybody it talks to (IMAGINT_SWEEP=full: every write, an hour)
 	@IMAGINT_SWEEP=$(or $(IMAGINT_SWEEP),sample) $(PY) -m pytest -v tests/integration/operator/faults
 
+.PHONY: node
+node: setup ## Try the network policies on real pods (root; builds a node the first time, which takes minutes)
+	@IMAGINT_TESTNODE=$(or $(IMAGINT_TESTNODE),build) $(PY) -m pytest -v tests/node
+
 .PHONY: lint
 lint: $(VENV)/.installed ## Style, complexity and import rules
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
