@@ -21,6 +21,7 @@ from imagint_privacy.tracing import span
 
 UNREADY_SECONDS = 5.0
 PROBE_AGAIN_SECONDS = 0.5
+CROWD = 50  # so many times as often as at rest, at most: thousands that start together must not starve each other
 
 
 class ModelController:
@@ -61,4 +62,5 @@ class ModelController:
             return self._world.rest(MODEL_DEPLOYMENTS.kind)
         answering = find(after.conditions, ANSWERING)
         failed = answering is not None and answering.reason == "ProbeFailed"
-        return PROBE_AGAIN_SECONDS if failed else UNREADY_SECONDS
+        pause = PROBE_AGAIN_SECONDS if failed else UNREADY_SECONDS
+        return max(pause, self._world.rest(MODEL_DEPLOYMENTS.kind) / CROWD)
