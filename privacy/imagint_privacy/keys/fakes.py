@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 from cryptography.exceptions import InvalidTag
@@ -39,9 +40,13 @@ class _Transit:
 
 
 class FakeTransit:
-    """A transit engine with versions, minimums and trimming; `sealed` and `unreachable` make every call fail."""
+    """A transit engine with versions, minimums and trimming; `sealed` and `unreachable` make every call fail.
 
-    def __init__(self) -> None:
+    Its keys are of `since`: the n-th version of a key is n seconds younger.
+    """
+
+    def __init__(self, since: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
+        self.since = since
         self.sealed = False
         self.unreachable = False
         self.calls: list[str] = []
@@ -120,7 +125,7 @@ class FakeTransit:
         """Add a key with one version, unless it is there."""
         with self._lock:
             if name not in self._keys:
-                self._keys[name] = _Transit({1: os.urandom(32)}, created={1: "2026-01-01T00:00:00Z"})
+                self._keys[name] = _Transit({1: os.urandom(32)}, created={1: self.since.isoformat()})
 
     def remove(self, name: str) -> None:
         """Remove a key."""
@@ -202,7 +207,7 @@ class FakeKeyAdmin:
         key = self._engine.key(name)
         key.latest += 1
         key.versions[key.latest] = os.urandom(32)
-        key.created[key.latest] = f"2026-01-01T00:00:{key.latest % 60:02d}Z"
+        key.created[key.latest] = (self._engine.since + timedelta(seconds=key.latest)).isoformat()
         return key.latest
 
     def raise_minimum(self, name: str, version: int) -> None:

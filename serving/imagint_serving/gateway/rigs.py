@@ -5,17 +5,22 @@ Never used in service.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from imagint_privacy.errors import StorageUnavailableError
 from imagint_privacy.keys.fakes import FakeTransit
-from imagint_privacy.records.library import Library, StorageSettings
+from imagint_privacy.purposes import Purpose
+from imagint_privacy.records.library import Draft, Library, StorageSettings
 from imagint_serving.config import GatewayConfig, GatewaySettings, ModelSettings, StorageConfig, VaultConfig
 from imagint_serving.gateway.fakes import FakeGenerators
 from imagint_serving.gateway.identity import AUDIENCE, ApiKeys, PlatformCallers, Role
@@ -24,6 +29,12 @@ from imagint_serving.gateway.services import Services
 
 ISSUER = "https://cluster.test"
 KEY_ID = "cluster-key"
+Clock = Callable[[], datetime]
+
+
+def wall_clock() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
 
 
 class FakeIssuer:
@@ -77,7 +88,7 @@ class TenantRig:
         part.write_text(json.dumps(digests))
         part.replace(self.handover / "api-keys.json")
 
-    def open_library(self, replica: str = "replica-1", cache_seconds: float = 0.05) -> Library:
+    def open_library(self, replica: str = "replica-1", cache_seconds: float = 0.05, now: Clock = wall_clock) -> Library:
         """Open the tenant's library as a replica does."""
         storage = self.services.config.storage
         return Library.open(
@@ -87,7 +98,20 @@ class TenantRig:
             key_name=f"tenant-{self.name}",
             replica=replica,
             cache_seconds=cache_seconds,
+            now=now,
         )
+
+    def draw_in_the_past(self, at: datetime, *people: str) -> list[str]:
+        """Store an image `img_<person>_0` of each person, made long ago; return their handles."""
+        with contextlib.closing(self.open_library("past", now=lambda: at)) as past:
+            handles = [past.handle(person) for person in people]
+            for person, handle in zip(people, handles, strict=True):
+                draft = Draft(f"img_{person}_0", "images", "image/png", b"old", large=True)
+                with contextlib.suppress(StorageUnavailableError):  # swept by a Gateway that has just opened, once
+                    past.store(past.begin(handle, Purpose.GENERATE), [draft])
+                    continue
+                past.store(past.begin(handle, Purpose.GENERATE), [draft])
+            return handles
 
     def _services(self, issuer: FakeIssuer) -> Services:
         for name in ("objects", "copy"):

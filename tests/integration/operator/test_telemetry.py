@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from imagint_privacy.records.library import Library
 from imagint_privacy.tracing import Story, Tracing, configured
 from imagint_serving.gateway.application import build_application
 from imagint_serving.gateway.identity import Role
-from imagint_serving.gateway.rigs import FakeIssuer, TenantRig
+from imagint_serving.gateway.rigs import Clock, FakeIssuer, TenantRig, wall_clock
 
 pytest.importorskip(
     "opentelemetry.exporter.otlp.proto.http.trace_exporter", reason="the OTLP exporter is not installed"
@@ -79,8 +80,8 @@ def answers(url: str) -> bool:
 class Rig(TenantRig):
     """A tenant whose replicas remember for a whole second: a certificate counts in seconds."""
 
-    def open_library(self, replica: str = "replica-1", cache_seconds: float = 1.0) -> Library:
-        return super().open_library(replica, cache_seconds)
+    def open_library(self, replica: str = "replica-1", cache_seconds: float = 1.0, now: Clock = wall_clock) -> Library:
+        return super().open_library(replica, cache_seconds, now)
 
 
 class Traced:
@@ -128,7 +129,7 @@ class Traced:
 @pytest.fixture
 def traced(bench: Any, cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Traced]:
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
-    transit, issuer = FakeTransit(), FakeIssuer(tmp_path / "platform.json")
+    transit, issuer = FakeTransit(datetime.now(UTC)), FakeIssuer(tmp_path / "platform.json")
     rig = Rig("traced", tmp_path / "rig", transit, issuer)
     states = transit.admin().state
     with FakeCollector() as collector, FakeProber("secret", states, bench.gateways) as prober:

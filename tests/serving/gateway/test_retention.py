@@ -10,8 +10,6 @@ import pytest
 from starlette.testclient import TestClient
 
 from imagint_privacy.keys.fakes import FakeTransit
-from imagint_privacy.purposes import Purpose
-from imagint_privacy.records.library import Draft, Library, StorageSettings
 from imagint_serving.gateway.identity import Role
 from imagint_serving.gateway.rigs import FakeIssuer, TenantRig
 
@@ -23,22 +21,7 @@ LONG_AGO = datetime.now(UTC) - timedelta(days=200)
 @pytest.fixture
 def old(client: TestClient, acme: TenantRig) -> str:
     """Somebody with an image of 200 days ago."""
-    kept = acme.services.config.storage
-    opened = Library.open(
-        "acme",
-        StorageSettings(kept.database, kept.objects, kept.tree_copies),
-        acme.transit.tenant_key(KEY),
-        key_name=KEY,
-        replica="past",
-        now=lambda: LONG_AGO,
-        cache_seconds=0.05,
-    )
-    subject = opened.handle("jane")
-    opened.store(
-        opened.begin(subject, Purpose.GENERATE), [Draft("img_old_0", "images", "image/png", b"old", large=True)]
-    )
-    opened.close()
-    return subject
+    return acme.draw_in_the_past(LONG_AGO, "jane")[0]
 
 
 class Operator:
@@ -83,8 +66,8 @@ def test_a_run_forgets_what_is_old_and_says_what_it_did(
     assert operator.post("/retention/run-1/complete")["state"] == "Complete"
     shown = client.get("/privacy/v1/retention/run-1", headers=operator.bearer).json()
     assert (shown["state"], shown["forgotten"], len(shown["rules_digest"])) == ("Complete", {"images": 1}, 64)
-    status = {i: client.get(f"/v1/images/{i}/content", headers=acme.bearer).status_code for i in ("img_old_0", made)}
-    assert status == {"img_old_0": 404, made: 200}
+    status = {i: client.get(f"/v1/images/{i}/content", headers=acme.bearer).status_code for i in ("img_jane_0", made)}
+    assert status == {"img_jane_0": 404, made: 200}
 
 
 def test_somebody_excepted_keeps_what_is_old(operator: Operator, old: str) -> None:

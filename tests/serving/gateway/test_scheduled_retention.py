@@ -29,8 +29,6 @@ from imagint_operator.retention.execute import KEY_OPERATIONS, Peers, Work, exec
 from imagint_operator.retention.observations import Observed
 from imagint_operator.retention.plan import Operation, Run, plan, recorded
 from imagint_privacy.keys.fakes import FakeTransit
-from imagint_privacy.purposes import Purpose
-from imagint_privacy.records.library import Draft, Library, StorageSettings
 from imagint_serving.gateway.identity import Role
 from imagint_serving.gateway.rigs import FakeIssuer, TenantRig
 
@@ -78,21 +76,7 @@ class RealPlane:
         gateways = Gateways("http://gateway", token)
         gateways._door._client = httpx.AsyncClient(base_url="http://gateway", transport=_IntoTheApp(client))
         self.runs, self._rig, self._roots = gateways.retention, rig, list[str]()
-        kept = rig.services.config.storage
-        past = Library.open(
-            "acme",
-            StorageSettings(kept.database, kept.objects, kept.tree_copies),
-            rig.transit.tenant_key(KEY),
-            key_name=KEY,
-            replica="past",
-            now=lambda: LONG_AGO,
-            cache_seconds=0.05,
-        )
-        for person in PEOPLE:
-            subject = past.handle(person)
-            draft = Draft(f"img_{person}_0", "images", "image/png", b"old", large=True)
-            past.store(past.begin(subject, Purpose.GENERATE), [draft])
-        past.close()
+        rig.draw_in_the_past(LONG_AGO, *PEOPLE)
 
     def look(self) -> None:
         root = self._rig.services.library.erasures.root().ciphertext
